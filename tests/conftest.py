@@ -9,9 +9,10 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from libpgf import LibPgf
 from material import REPOSITORY, load_sample, shared_directory
-from numpy.typing import NDArray
 
 # fast: the same cases in every run, within seconds; slow: new cases each time (HYPOTHESIS_PROFILE=slow scripts/test)
 _quiet = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large]

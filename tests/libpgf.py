@@ -85,9 +85,7 @@ class LibPgf:
         self.run("encplanes" if planes else "encode", self._in, self._out, *self._options(options))
         return self._out.read_bytes()
 
-    def decode(
-        self, data: bytes, *, level: int = 0, rect: tuple[int, int, int, int] | None = None
-    ) -> Exported:
+    def decode(self, data: bytes, *, level: int = 0, rect: tuple[int, int, int, int] | None = None) -> Exported:
         """The pixels of one level. libPGF ignores rect in files without the ROI flag, and replicates subsampled chroma
         from the rectangle's own corner (section 13.4)."""
         self._in.write_bytes(data)

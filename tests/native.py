@@ -101,9 +101,7 @@ def level_size(size: int, level: int) -> int:
     return -(-size >> level)
 
 
-def crop_at_level(
-    image: NDArray[np.generic], region: tuple[int, int, int, int], level: int
-) -> NDArray[np.generic]:
+def crop_at_level(image: NDArray[np.generic], region: tuple[int, int, int, int], level: int) -> NDArray[np.generic]:
     """The part of a level's image that a region given in full-size pixels names (section 13.4)."""
     left, top, right, bottom = (level_size(edge, level) for edge in region)
     return image[top:bottom, left:right]

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from material import VECTORS, load_manifest
-from native import DEEP, NAMES, SUBSAMPLED, crop_at_level, level_size, to_native
 from numpy.typing import NDArray
 
 import pgfrs
+from material import VECTORS, load_manifest
+from native import DEEP, NAMES, SUBSAMPLED, crop_at_level, level_size, to_native
 
 ENTRIES = {entry["file"]: entry for entry in load_manifest()}
 ROI_FLAG, V6_FLAG, NEWEST = 0x08, 0x20, 0x76
