@@ -46,13 +46,15 @@ class LibPgf:
         self._folder.cleanup()
 
     def run(self, verb: str, *arguments: object, time_limit_s: float = TIME_LIMIT_S) -> dict[str, Any]:
-        """One verb; the JSON line it prints."""
+        """One verb; the JSON line it prints (empty for a verb that prints none)."""
         command = [str(self.program), verb, *map(str, arguments)]
         try:
             done = subprocess.run(command, capture_output=True, timeout=time_limit_s, check=False)
         except subprocess.TimeoutExpired as error:
             raise LibPgfError(f"libPGF did not end within {time_limit_s} s: {' '.join(command)}") from error
         text = done.stdout.decode(errors="replace").strip()
+        if done.returncode == 0 and not text:
+            return {}
         if done.returncode < 0 or not text:
             reason = done.stderr.decode(errors="replace").strip()
             raise LibPgfError(f"libPGF ended with status {done.returncode}: {' '.join(command)} {reason}")

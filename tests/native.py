@@ -1,6 +1,6 @@
 """Pixels as libPGF hands them over, and as this package does.
 
-libPGF's buffers are tight rows, top row first, samples little-endian, channels in the format's own order (B, G, R[, A]);
+libPGF's buffers are tight rows, top row first, samples little-endian, channels in the order B, G, R[, A];
 section 4 of docs/format-pgf.md. This package returns arrays with channels in R, G, B, A order. The two functions here
 convert between them for every mode that has pixels; planes (multichannel, duotone) are plain int32.
 """

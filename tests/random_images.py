@@ -1,4 +1,4 @@
-"""Random images for property tests: every mode, tiny and odd sizes, five kinds of content, all settings of the encoder."""
+"""Random images for property tests: every mode, tiny and odd sizes, six kinds of content, all settings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from native import DEEP, MODES, shape_of
 
 KINDS = ("noise", "smooth", "texture", "sparse", "constant", "extremes")
+# The colour table of indexed images: without one libPGF writes whatever its memory holds.
+PALETTE = np.random.default_rng(0).integers(0, 256, (256, 4)).astype(np.uint8)
 # With more used bits than these, noise in the 31-bit mode makes macroblocks that the format cannot hold (section 12.5).
 MOST_BITS_OF_GRAY31 = 28
 
@@ -47,6 +49,7 @@ class Case:
             "levels": self.levels,
             "roi": self.roi,
             "used_bits": self.used_bits,
+            "palette": PALETTE if self.mode == "indexed" else None,
         }
 
     def libpgf_options(self) -> dict[str, Any]:
@@ -62,6 +65,7 @@ class Case:
             "levels": self.levels or 0,
             "roi": self.tiled,
             "used": self.used_bits or 0,
+            "clut": PALETTE[:, [2, 1, 0, 3]].tobytes() if self.mode == "indexed" else None,
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -212,8 +213,8 @@ def test_user_data_and_palette(libpgf: LibPgf, user_data: bytes, entries: int, s
 @pytest.mark.parametrize("mode", sorted(MODES))
 def test_the_number_of_threads_does_not_change_a_byte(mode: str) -> None:
     image = random_image(mode, 211, 190, "texture", seed=7)
-    used_bits = 28 if mode == "gray31" else None
-    one = pgfrs.encode(image, mode=mode, quality=2, used_bits=used_bits)
-    three = pgfrs.encode(image, mode=mode, quality=2, used_bits=used_bits, num_threads=3)
+    options: dict[str, Any] = {"mode": mode, "quality": 2, "used_bits": 28 if mode == "gray31" else None}
+    one = pgfrs.encode(image, **options)
+    three = pgfrs.encode(image, **options, num_threads=3)
     assert one == three
     np.testing.assert_array_equal(pgfrs.decode(one), pgfrs.decode(one, num_threads=3))
