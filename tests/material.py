@@ -39,9 +39,3 @@ def load_picture(path: Path) -> NDArray[np.uint8]:
 def load_sample(name: str) -> NDArray[np.uint8]:
     """One sample photograph by its file name."""
     return load_picture(SAMPLES / name)
-
-
-def psnr(first: NDArray[np.generic], second: NDArray[np.generic], peak: float = 255.0) -> float:
-    """Peak signal to noise ratio in decibels over all samples; infinity where the two are equal."""
-    error = float(np.mean((first.astype(np.float64) - second.astype(np.float64)) ** 2))
-    return float("inf") if error == 0 else 10 * float(np.log10(peak**2 / error))

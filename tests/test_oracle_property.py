@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 import pgfrs
 from libpgf import LibPgf
-from material import psnr
 from native import (
     MODES,
     PLANE_MODES,
@@ -25,6 +24,7 @@ from native import (
     planes_from_native,
     to_native,
 )
+from pgfrs.raster import psnr
 from random_images import KINDS, Case, cases, random_image
 
 pytestmark = pytest.mark.oracle

@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 import pgfrs
-from material import REPORTS, VECTORS, load_sample, psnr
+from material import REPORTS, VECTORS, load_sample
+from pgfrs.raster import psnr
 
 SLOW = os.environ.get("HYPOTHESIS_PROFILE") == "slow"
 
