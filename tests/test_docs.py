@@ -1,0 +1,71 @@
+"""The examples in the documents run as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from material import REPOSITORY, SAMPLES
+
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs" / "recipes").glob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """The fenced blocks of one language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def in_folder(folder: Path, command: list[str]) -> None:
+    """Run a command where photo.png is a photograph; the environment's own programs come first."""
+    shutil.copy(SAMPLES / "chelsea.png", folder / "photo.png")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "PYTHONWARNINGS": "error"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_python_examples(document: Path, tmp_path: Path) -> None:
+    """The blocks of one document form one program."""
+    program = "\n".join(blocks(document, "python"))
+    assert program, f"{document.name} has no Python examples"
+    (tmp_path / "example.py").write_text(program)
+    in_folder(tmp_path, [sys.executable, "example.py"])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_console_examples(document: Path, tmp_path: Path) -> None:
+    lines = [line[2:] for block in blocks(document, "console") for line in block.splitlines() if line.startswith("$ ")]
+    in_folder(tmp_path, ["bash", "-euxc", "\n".join(lines)])
+
+
+def test_the_readme_has_five_examples() -> None:
+    readme = REPOSITORY / "README.md"
+    assert len(blocks(readme, "python")) + len(blocks(readme, "console")) == 5
+
+
+@pytest.mark.parametrize(
+    "document",
+    [*REPOSITORY.glob("*.md"), *sorted((REPOSITORY / "docs").rglob("*.md"))],
+    ids=lambda path: path.name,
+)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in LINK.findall(document.read_text()):
+        assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    """First column of its tables: paths from the root of the repository, in backquotes."""
+    text = (REPOSITORY / "ARCHITECTURE.md").read_text()
+    named = re.findall(r"^\| `([^`*]+)`", text, re.MULTILINE)
+    assert len(named) > 30
+    missing = [name for name in named if not (REPOSITORY / name).exists()]
+    assert not missing
