@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from material import REPOSITORY, SAMPLES
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs" / "recipes").glob("*.md"))]
