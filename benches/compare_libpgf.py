@@ -176,7 +176,8 @@ def main() -> int:
     if not program.is_file():
         parser.error(f"no oracle at {program}; run scripts/build-oracle (needs libpgf-dev)")
 
-    lossless, small = [], []
+    lossless: list[Comparison] = []
+    small: list[Comparison] = []
     for path in options.pictures or default_pictures():
         image = read_raster(path.read_bytes()).pixels
         for quality, results in ((0, lossless), (quality_near(image, 1.0), small)):

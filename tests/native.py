@@ -8,6 +8,7 @@ convert between them for every mode that has pixels; planes (multichannel, duoto
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ def shape_of(mode: str, width: int, height: int) -> tuple[int, ...]:
     return (height, width) if channels == 1 else (height, width, channels)
 
 
-def to_native(image: NDArray[np.generic], mode: str) -> bytes:
+def to_native(image: NDArray[Any], mode: str) -> bytes:
     """The bytes libPGF imports for this array."""
     height, width = image.shape[:2]
     if mode == "bitmap":
@@ -77,7 +78,7 @@ def to_native(image: NDArray[np.generic], mode: str) -> bytes:
     return np.ascontiguousarray(image, dtype=dtype).tobytes()
 
 
-def from_native(raw: bytes, mode: str, width: int, height: int) -> NDArray[np.generic]:
+def from_native(raw: bytes, mode: str, width: int, height: int) -> NDArray[Any]:
     """This package's array for the bytes libPGF exports."""
     buffer = np.frombuffer(raw, np.uint8)
     shape = shape_of(mode, width, height)
@@ -101,7 +102,7 @@ def level_size(size: int, level: int) -> int:
     return -(-size >> level)
 
 
-def crop_at_level(image: NDArray[np.generic], region: tuple[int, int, int, int], level: int) -> NDArray[np.generic]:
+def crop_at_level(image: NDArray[Any], region: tuple[int, int, int, int], level: int) -> NDArray[Any]:
     """The part of a level's image that a region given in full-size pixels names (section 13.4)."""
     left, top, right, bottom = (level_size(edge, level) for edge in region)
     return image[top:bottom, left:right]

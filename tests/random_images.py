@@ -84,6 +84,7 @@ def random_image(mode: str, width: int, height: int, kind: str, seed: int) -> ND
     bounds = sample_bounds(mode)
     shape = (height, width, len(bounds))
     y, x = np.mgrid[0:height, 0:width][:, :, :, None]
+    unit: NDArray[Any]
     if kind == "noise":
         unit = rng.random(shape)
     elif kind in ("smooth", "texture"):
@@ -97,7 +98,7 @@ def random_image(mode: str, width: int, height: int, kind: str, seed: int) -> ND
         unit = np.broadcast_to(rng.random(len(bounds)), shape)
     else:
         unit = (rng.random(shape) < 0.5) * 1.0
-    unit = np.clip(unit, 0, np.nextafter(1, 0))
+    unit = np.clip(unit, 0, np.nextafter(1, 0))  # so that unit * bound stays below the bound
     samples = np.minimum((unit * bounds).astype(np.uint64), bounds - np.uint64(1))
     return np.ascontiguousarray(samples.reshape(shape_of(mode, width, height)), dtype=MODES[mode].dtype)
 
