@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-SHARED = Path(os.environ.get("PGFRS_SHARED", REPOSITORY.parent / "shared"))
+from material import shared_directory
 
 XMP = (
     b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -79,7 +78,7 @@ def exiv2(*arguments: str | Path) -> bytes:
 
 def shared_file(relative: str) -> Path:
     """A file of the optional shared material; skips the test where that is absent."""
-    path = SHARED / relative
-    if not path.exists():
-        pytest.skip(f"optional shared file {relative} is absent")
-    return path
+    folder = shared_directory()
+    if folder is None or not (folder / relative).exists():
+        pytest.skip(f"the shared file {relative} is absent: set PGFRS_SHARED or provide ../shared")
+    return folder / relative

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from material import VECTORS
 from metadata_samples import (
     XMP,
     exiv2,
@@ -26,14 +27,12 @@ from metadata_samples import (
 )
 from pgfrs.metadata import Metadata, pack_metadata, unpack_metadata
 
-VECTOR = Path(__file__).parent / "data" / "vectors" / "010_rgb24_10x10_q5.pgf"
+VECTOR = VECTORS / "010_rgb24_10x10_q5.pgf"
 FULL = Metadata(exif=sample_exif(), iptc=sample_iptc(), xmp=XMP, icc_profile=sample_icc())
 
 
 def pack(metadata: Metadata) -> bytes:
-    return pack_metadata(
-        exif=metadata.exif, iptc=metadata.iptc, xmp=metadata.xmp, icc_profile=metadata.icc_profile
-    )
+    return pack_metadata(exif=metadata.exif, iptc=metadata.iptc, xmp=metadata.xmp, icc_profile=metadata.icc_profile)
 
 
 def chunk(kind: bytes, payload: bytes) -> bytes:
@@ -65,9 +64,7 @@ def raw_profile(name: str, payload: bytes, *, length: int | None = None) -> byte
 @pytest.mark.parametrize("present", list(product([False, True], repeat=4)))
 def test_every_combination_round_trips(present: tuple[bool, ...]) -> None:
     names = ("exif", "iptc", "xmp", "icc_profile")
-    wanted = Metadata(
-        **{name: getattr(FULL, name) for name, here in zip(names, present, strict=True) if here}
-    )
+    wanted = Metadata(**{name: getattr(FULL, name) for name, here in zip(names, present, strict=True) if here})
     user_data = pack(wanted)
     assert unpack_metadata(user_data) == wanted
     assert (user_data == b"") == (wanted == Metadata())
@@ -303,9 +300,7 @@ def test_mutations_never_raise_and_never_invent_compressed_blocks() -> None:
 
 def test_mutated_uncompressed_profiles_never_raise() -> None:
     rng = random.Random(7)
-    exif, iptc = (
-        raw_profile(name, data) for name, data in [("exif", sample_exif()), ("iptc", sample_iptc())]
-    )
+    exif, iptc = (raw_profile(name, data) for name, data in [("exif", sample_exif()), ("iptc", sample_iptc())])
     user_data = png(
         chunk(b"tEXt", b"Raw profile type exif\0" + exif),
         chunk(b"tEXt", b"Raw profile type iptc\0" + iptc),

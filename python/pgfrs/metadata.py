@@ -149,9 +149,7 @@ def _with_resource_block(iptc: bytes) -> bytes:
     if iptc.startswith(b"8BIM"):
         return iptc
     if not iptc.startswith(b"\x1c"):
-        raise ValueError(
-            f"iptc: expected IPTC records (0x1c) or a Photoshop block (8BIM), found {iptc[:4]!r}"
-        )
+        raise ValueError(f"iptc: expected IPTC records (0x1c) or a Photoshop block (8BIM), found {iptc[:4]!r}")
     # signature, resource number, empty name padded to two bytes, length; data padded to an even length
     head = b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc))
     return head + iptc + b"\0" * (len(iptc) % 2)
