@@ -1,7 +1,7 @@
 """Convert photographs to .pgf, lossless and to about one bit per pixel, and show what came out.
 
-Prints a table and leaves the .pgf files, the table and a contact sheet (originals beside what was decoded) in the output
-folder. Uses the public interface only; scripts/demo sets everything up and runs it.
+Prints a table and leaves the .pgf files, the table and a contact sheet (originals beside what was decoded) in the
+output folder. Uses the public interface only; scripts/demo sets everything up and runs it.
 """
 
 from __future__ import annotations
