@@ -1,0 +1,26 @@
+//! PGF codec (work in progress).
+mod bitplane;
+mod bits;
+mod coefficients;
+mod colour;
+mod decode;
+mod encode;
+mod error;
+mod header;
+mod image;
+mod macroblock;
+mod planes;
+mod quantize;
+mod report;
+mod salvage;
+mod scan;
+mod subsample;
+mod wavelet;
+
+pub use coefficients::{Band, Coefficients, Rect};
+pub use decode::{DecodeOptions, decode, decode_into, decode_with_report, decoded_size, read_coefficients, synthesise};
+pub use encode::{EncodeOptions, analyse, encode, levels_for, write_coefficients};
+pub use error::{Error, Result};
+pub use header::{FileHeader, Header, Limits, MAX_CHANNELS, MAX_LEVELS, MAX_QUALITY, Palette, check, flags};
+pub use image::{Image, ImageRef, Mode, SampleType, Samples, SamplesMut, SamplesRef};
+pub use report::{Damage, DamageKind, Report};

@@ -1,0 +1,335 @@
+//! The order in which coefficients are coded (format sections 10, 13 and 17).
+//!
+//! A [`Run`] is a rectangle of one band scanned in 8x8 blocks. A [`Group`] is a sequence of runs that is cut into
+//! macroblocks: everything in a plain file, one tile in a ROI file.
+
+use crate::coefficients::{Band, PlaneLayout, band_size, level_size};
+use crate::header::{FileHeader, Header, flags};
+use crate::planes::{BLOCK_VALUES, Coefficient};
+use crate::wavelet::Frame;
+
+/// What a run scans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Band(Band),
+    /// HL and LH of a file before version 5, value by value in turn.
+    Interleaved,
+}
+
+/// A rectangle of a band, in coding order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub plane: u8,
+    pub level: u8,
+    pub kind: Kind,
+    pub x: u32,
+    pub y: u32,
+    pub width: u32,
+    pub height: u32,
+    /// Values of the group in front of this run.
+    pub start: u64,
+    /// Values of this run.
+    pub count: u64,
+}
+
+/// Runs that share macroblocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub first_run: usize,
+    pub runs: usize,
+    pub count: u64,
+}
+
+/// The coding order of a picture down to some level.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub runs: Vec<Run>,
+    pub groups: Vec<Group>,
+    /// For each coded level, highest first: values up to its end (plain files), groups up to its end (ROI files).
+    pub level_ends: Vec<u64>,
+    pub roi: bool,
+    most_groups: usize,
+}
+
+/// Which order a file uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Style {
+    pub roi: bool,
+    /// HL and LH are interleaved (files before version 5, without ROI).
+    pub interleaved: bool,
+}
+
+impl Style {
+    pub fn of(file: &FileHeader) -> Style {
+        Style::of_flags(file.flags, &file.header)
+    }
+
+    pub fn of_flags(flags: u8, header: &Header) -> Style {
+        let roi = flags & flags::ROI != 0 && header.levels > 0;
+        Style { roi, interleaved: flags & flags::V5 == 0 && !roi }
+    }
+}
+
+/// Position and size of part `index` of `length` cut into `parts` (a power of two) by halving, larger half first.
+pub(crate) fn tile_span(length: usize, parts: usize, index: usize) -> (usize, usize) {
+    let (mut position, mut size) = (0, length);
+    let mut bit = parts >> 1;
+    while bit > 0 {
+        if index & bit == 0 {
+            size = size.div_ceil(2);
+        } else {
+            position += size.div_ceil(2);
+            size /= 2;
+        }
+        bit >>= 1;
+    }
+    (position, size)
+}
+
+impl Order {
+    /// The coding order of levels `header.levels` down to `base + 1`, which is what level `base` needs.
+    ///
+    /// A header can announce more tiles than memory holds: the list ends after `most_groups` groups, which is more
+    /// than the caller's data can contain.
+    pub fn new(header: &Header, style: Style, base: u8, most_groups: usize) -> Order {
+        let (runs, groups, level_ends) = (Vec::new(), Vec::new(), Vec::new());
+        let mut order = Order { runs, groups, level_ends, roi: style.roi, most_groups };
+        let channels = header.channels;
+        // The highest level's LL is coded with that level; at base == levels it is all there is.
+        let lowest = (base + 1).min(header.levels.max(1));
+        for level in (lowest..=header.levels).rev() {
+            for plane in 0..channels {
+                let size = |band| band_size(header, usize::from(plane), level, band);
+                if level == header.levels {
+                    order.push(plane, level, Kind::Band(Band::LL), (0, 0), size(Band::LL));
+                    order.end_tile();
+                }
+                if base == header.levels {
+                    continue;
+                }
+                if style.roi {
+                    let tiles = 1usize << (header.levels - level);
+                    for ty in 0..tiles {
+                        for tx in 0..tiles {
+                            for band in [Band::HL, Band::LH, Band::HH] {
+                                let (w, h) = size(band);
+                                let ((x, w), (y, h)) = (tile_span(w, tiles, tx), tile_span(h, tiles, ty));
+                                order.push(plane, level, Kind::Band(band), (x, y), (w, h));
+                            }
+                            order.end_tile();
+                            if order.groups.len() >= order.most_groups {
+                                return order;
+                            }
+                        }
+                    }
+                } else if style.interleaved {
+                    let (w, h) = level_size(header, usize::from(plane), level - 1);
+                    order.push(plane, level, Kind::Interleaved, (0, 0), (w, h));
+                    order.push(plane, level, Kind::Band(Band::HH), (0, 0), size(Band::HH));
+                } else {
+                    for band in [Band::HL, Band::LH, Band::HH] {
+                        order.push(plane, level, Kind::Band(band), (0, 0), size(band));
+                    }
+                }
+            }
+            let end = if style.roi { order.groups.len() as u64 } else { order.pending() };
+            order.level_ends.push(end);
+        }
+        if !style.roi {
+            let count = order.pending();
+            order.groups.push(Group { first_run: 0, runs: order.runs.len(), count });
+        }
+        order
+    }
+
+    fn push(&mut self, plane: u8, level: u8, kind: Kind, (x, y): (usize, usize), (width, height): (usize, usize)) {
+        let start = self.pending();
+        let count = match kind {
+            Kind::Band(_) => width as u64 * height as u64,
+            // All of the level but its LL and HH.
+            Kind::Interleaved => {
+                let (w, h) = (width as u64, height as u64);
+                (w / 2) * h.div_ceil(2) + w.div_ceil(2) * (h / 2)
+            }
+        };
+        let (x, y, width, height) = (x as u32, y as u32, width as u32, height as u32);
+        self.runs.push(Run { plane, level, kind, x, y, width, height, start, count });
+    }
+
+    /// Values in the group that is being built.
+    fn pending(&self) -> u64 {
+        let first = self.groups.last().map_or(0, |g| g.first_run + g.runs);
+        self.runs[first..].last().map_or(0, |r| r.start + r.count)
+    }
+
+    fn end_tile(&mut self) {
+        if !self.roi {
+            return;
+        }
+        let first_run = self.groups.last().map_or(0, |g| g.first_run + g.runs);
+        let count = self.pending();
+        self.groups.push(Group { first_run, runs: self.runs.len() - first_run, count });
+    }
+
+    /// The runs of a group.
+    pub fn runs_of(&self, group: &Group) -> &[Run] {
+        &self.runs[group.first_run..group.first_run + group.runs]
+    }
+
+    /// The first `most` macroblocks of all groups, in order.
+    pub fn blocks(&self, most: usize) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        for (group, g) in self.groups.iter().enumerate() {
+            let mut start = 0;
+            while start < g.count && blocks.len() < most {
+                let held = (g.count - start).min(BLOCK_VALUES as u64) as usize;
+                let last = start + held as u64 == g.count;
+                // Plain files pad their last macroblock with zeros.
+                let values = if self.roi { held } else { BLOCK_VALUES };
+                blocks.push(Block { group, start, held, values, last });
+                start += held as u64;
+            }
+        }
+        blocks
+    }
+}
+
+/// A macroblock's place in the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub group: usize,
+    /// First value, counted in the group.
+    pub start: u64,
+    /// Values of the picture that it holds.
+    pub held: usize,
+    /// Values that it codes, padding included.
+    pub values: usize,
+    /// Whether its group ends with it.
+    pub last: bool,
+}
+
+/// Calls `piece(position, length, x, y)` for every stretch of a row in the 8x8 scan of a `width` x `height` rectangle,
+/// for scan positions `from .. to`; `position` counts from `from`.
+#[inline(always)]
+fn stretches(
+    (width, height): (usize, usize),
+    from: usize,
+    to: usize,
+    mut piece: impl FnMut(usize, usize, usize, usize),
+) {
+    let mut at = from;
+    while at < to {
+        let block_y = at / (8 * width) * 8;
+        let rows = (height - block_y).min(8);
+        let in_band = at - block_y * width;
+        let block_x = in_band / (8 * rows) * 8;
+        let columns = (width - block_x).min(8);
+        let in_block = in_band - block_x * rows;
+        let (mut row, mut column) = (in_block / columns, in_block % columns);
+        while row < rows && at < to {
+            let length = (columns - column).min(to - at);
+            piece(at - from, length, block_x + column, block_y + row);
+            at += length;
+            column = 0;
+            row += 1;
+        }
+    }
+}
+
+/// Copies values `from .. to` of a rectangle's scan from a frame into `out`; the rectangle starts at `(x, y)` of it.
+pub(crate) fn gather<T: Coefficient>(data: &[T], frame: &Frame, (x, y): (usize, usize), run: &Run, from: usize, out: &mut [T]) {
+    let size = (run.width as usize, run.height as usize);
+    stretches(size, from, from + out.len(), |position, length, column, row| {
+        let source = frame.offset + (y + row) * frame.stride + x + column;
+        if length == 8 {
+            let block: [T; 8] = data[source..source + 8].try_into().expect("eight values");
+            out[position..position + 8].copy_from_slice(&block);
+        } else {
+            out[position..position + length].copy_from_slice(&data[source..source + length]);
+        }
+    });
+}
+
+/// Copies values `from ..` of a run's scan into a frame that holds the band from `(x, y)` on; values outside are
+/// dropped.
+pub(crate) fn scatter<T: Coefficient>(data: &mut [T], frame: &Frame, (x, y): (usize, usize), run: &Run, from: usize, values: &[T]) {
+    let size = (run.width as usize, run.height as usize);
+    let (run_x, run_y) = (run.x as usize, run.y as usize);
+    let inside = run_x >= x
+        && run_y >= y
+        && run_x + size.0 <= x + frame.width
+        && run_y + size.1 <= y + frame.height;
+    if inside {
+        let base = frame.offset + (run_y - y) * frame.stride + (run_x - x);
+        stretches(size, from, from + values.len(), |position, length, column, row| {
+            let to = base + row * frame.stride + column;
+            if length == 8 {
+                let block: [T; 8] = values[position..position + 8].try_into().expect("eight values");
+                data[to..to + 8].copy_from_slice(&block);
+            } else {
+                data[to..to + length].copy_from_slice(&values[position..position + length]);
+            }
+        });
+        return;
+    }
+    stretches(size, from, from + values.len(), |position, length, column, row| {
+        let (column, row) = (run_x + column, run_y + row);
+        if row < y || row >= y + frame.height {
+            return;
+        }
+        let first = column.max(x);
+        let end = (column + length).min(x + frame.width);
+        if first < end {
+            let to = frame.offset + (row - y) * frame.stride + first - x;
+            let source = position + first - column;
+            data[to..to + end - first].copy_from_slice(&values[source..source + end - first]);
+        }
+    });
+}
+
+/// Positions of an interleaved run (format section 17): `(is LH, x, y)` of every value, in order.
+pub(crate) fn interleaved(run: &Run) -> impl Iterator<Item = (bool, usize, usize)> {
+    let (width, height) = (run.width as usize, run.height as usize);
+    // Columns of HL, rows of LH; LH may have one more column, HL one more row.
+    let (columns, rows) = (width / 2, height / 2);
+    let extra_column = width % 2 == 1;
+    let common = (0..rows).step_by(4).flat_map(move |block_y| {
+        // The block that is cropped exists even when nothing but the extra column of LH is left for it.
+        (0..=columns / 4).flat_map(move |block| {
+            let first = 4 * block;
+            let end = (first + 4).min(columns);
+            let last = block == columns / 4;
+            (block_y..(block_y + 4).min(rows)).flat_map(move |y| {
+                let pairs = (first..end).flat_map(move |x| [(false, x, y), (true, x, y)]);
+                pairs.chain((last && extra_column).then_some((true, columns, y)))
+            })
+        })
+    });
+    let extra_row = (height % 2 == 1).then(|| (0..columns).map(move |x| (false, x, rows)));
+    common.chain(extra_row.into_iter().flatten())
+}
+
+/// The part of the runs of a group that a macroblock holds: `(run, first value of the run, first value of the block,
+/// length)`.
+pub(crate) fn block_parts<'a>(runs: &'a [Run], block: &Block) -> impl Iterator<Item = (&'a Run, usize, usize, usize)> {
+    let (start, end) = (block.start, block.start + block.held as u64);
+    let first = runs.partition_point(|r| r.start + r.count <= start);
+    runs[first..].iter().take_while(move |r| r.start < end).filter(|r| r.count > 0).map(move |r| {
+        let from = start.max(r.start);
+        let to = end.min(r.start + r.count);
+        (r, (from - r.start) as usize, (from - start) as usize, (to - from) as usize)
+    })
+}
+
+/// Whether any value of a run lies in what is held of its band.
+pub(crate) fn run_is_wanted(run: &Run, layout: &PlaneLayout, base: u8, from: usize, length: usize) -> bool {
+    let Kind::Band(band) = run.kind else { return true };
+    let (_, x, y, frame) = layout.band(base, run.level, band);
+    let (x, y) = (x as u64, y as u64);
+    // Rows of 8x8 blocks that the values touch.
+    let per_row = 8 * u64::from(run.width);
+    let top = u64::from(run.y) + from as u64 / per_row * 8;
+    let bottom = u64::from(run.y) + ((from + length - 1) as u64 / per_row * 8 + 8).min(u64::from(run.height));
+    let (left, right) = (u64::from(run.x), u64::from(run.x) + u64::from(run.width));
+    left < x + frame.width as u64 && right > x && top < y + frame.height as u64 && bottom > y
+}
