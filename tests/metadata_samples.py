@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,9 @@ def sample_iptc() -> bytes:
     return records if len(records) % 2 else records + iptc_record(101, "Germany")
 
 
+@cache  # a new profile carries the time of its making
 def sample_icc() -> bytes:
-    """An sRGB profile."""
+    """An sRGB profile, the same one in every call."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
