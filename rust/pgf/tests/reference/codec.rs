@@ -394,13 +394,15 @@ pub fn read(header: &Header, data: &[u8], level: usize, missing: Missing) -> Res
     Ok((coefficients, blocks))
 }
 
-/// The planes of level `level`, before the colour transform.
+/// The planes of level `level`, 0 to L, before the colour transform. Level L is the last LL alone.
 pub fn decode_planes(data: &[u8], level: usize, missing: Missing) -> Result<(Header, Vec<Plane>)> {
     let header = Header::parse(data)?;
-    if level > 0 && level >= usize::from(header.levels) {
-        return Err(format!("level {level} of {}", header.levels));
+    let levels = usize::from(header.levels);
+    if level > levels {
+        return Err(format!("level {level} of {levels}"));
     }
-    let (coefficients, _) = read(&header, data, level, missing)?;
+    // The LL bands of all planes lie between the details of step L.
+    let (coefficients, _) = read(&header, data, level.min(levels.saturating_sub(1)), missing)?;
     let planes = synthesise(&coefficients, header.quantizer(), level);
     Ok((header, planes))
 }
