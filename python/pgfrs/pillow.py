@@ -145,7 +145,7 @@ class PgfImageFile(ImageFile.ImageFile):
 
     def load(self) -> PixelAccess | None:
         """Load the pixels; in an image that ``ImageFile.Parser`` is still feeding, show what has arrived."""
-        if self._source is not None and not self.tile and self._im is not None:
+        if self._source is not None and self._source.growing:
             self._source.refresh(self.im)
         return super().load()
 
@@ -253,6 +253,11 @@ class _Source:
         """The bytes of the file from its start to the end of the level, if the header's lengths are true."""
         lengths = self.header.level_lengths[: self.header.levels - self.level]
         return self.header.data_offset + sum(lengths)
+
+    @property
+    def growing(self) -> bool:
+        """Whether :meth:`feed` was called and :meth:`finish` was not."""
+        return self._progressive is not None
 
     def feed(self, chunk: bytes) -> bool:
         """Take more of the file; whether it is complete now."""
