@@ -185,10 +185,9 @@ def _place(
     cell_width: int,
     picture_height: int,
 ) -> None:
-    x = left + (cell_width - thumb.width) // 2
     y = top + picture_height - thumb.height
-    sheet.paste(thumb, (x, y))
-    draw.rectangle((x - 1, y - 1, x + thumb.width, y + thumb.height), outline=_FRAME)
+    sheet.paste(thumb, (left, y))
+    draw.rectangle((left - 1, y - 1, left + thumb.width, y + thumb.height), outline=_FRAME)
     for line, text in enumerate(caption):
         place = (left, top + picture_height + 8 + line * _LINE)
         _text(draw, place, text, _CAPTION_SIZE, _INK if line == 0 else _FAINT, cell_width)

@@ -16,6 +16,7 @@ from pgfrs.raster._pnm import is_pnm, read_pnm
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NPY = b"\x93NUMPY"
+_EXIF_PREFIX = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _IPTC_TIFF_TAG = 33723
 _IPTC_PHOTOSHOP_BLOCK = 0x0404
@@ -76,10 +77,12 @@ def _read_npy(data: bytes) -> Raster:
         pixels = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise RasterError(f"not an array that can be read: {error}") from error
-    mode = _NPY_MODES.get((pixels.dtype.name, 0 if pixels.ndim == 2 else pixels.shape[-1]))
-    if pixels.ndim == 3 and pixels.dtype == np.int32:
-        mode = "multichannel"
-    if mode is None or pixels.ndim not in (2, 3):
+    mode = None
+    if pixels.ndim in (2, 3):
+        mode = _NPY_MODES.get((pixels.dtype.name, 0 if pixels.ndim == 2 else pixels.shape[2]))
+        if pixels.ndim == 3 and pixels.dtype == np.int32:
+            mode = "multichannel"
+    if mode is None:
         raise RasterError(f"no PGF mode for an array of {pixels.dtype} shaped {pixels.shape}")
     return Raster(pixels, mode, unnamed=True)
 
@@ -193,14 +196,16 @@ def _metadata(image: Image.Image, exif: Image.Exif) -> Metadata:
 def _exif(image: Image.Image, exif: Image.Exif) -> bytes | None:
     if not exif:
         return None
+    raw = image.info.get("exif")
     if image.format == "TIFF":
         kept = Image.Exif()
         for tag in _TIFF_EXIF_TAGS:
             if tag in exif:
                 kept[tag] = exif.get_ifd(tag) if tag in _EXIF_DIRECTORIES else exif[tag]
-        return kept.tobytes() if kept else None
-    raw = image.info.get("exif")
-    return raw if isinstance(raw, bytes) else exif.tobytes()
+        raw = kept.tobytes() if kept else b""
+    elif not isinstance(raw, bytes):
+        raw = exif.tobytes()
+    return _EXIF_PREFIX + raw.removeprefix(_EXIF_PREFIX) if raw else None
 
 
 def _iptc(image: Image.Image) -> bytes | None:

@@ -1,0 +1,23 @@
+"""``python -m pgfrs`` and the ``pgfrs`` command."""
+
+from __future__ import annotations
+
+import sys
+
+_NEEDED = {"click", "PIL", "tqdm"}
+
+
+def main() -> None:
+    """Run the command line; without its libraries say how to install them and exit with 2."""
+    try:
+        from pgfrs.cli import cli
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _NEEDED:
+            raise
+        print(f"pgfrs: the command line needs {error.name}: pip install 'pgfrs[cli]'", file=sys.stderr)
+        sys.exit(2)
+    cli(prog_name="pgfrs")
+
+
+if __name__ == "__main__":
+    main()
