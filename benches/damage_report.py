@@ -109,14 +109,13 @@ def photographs() -> list[tuple[str, Pixels]]:
 
 
 def in_two_sizes(pixels: Pixels) -> Iterator[tuple[str, Pixels]]:
-    """The picture at 256x256 (the middle square, reduced) and as it is, landscape."""
+    """The picture at 256x256 (the middle square, reduced) and as it is; sizes are named long side first."""
     image = Image.fromarray(pixels)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     square = image.crop((left, top, left + side, top + side))
     yield "256x256", np.asarray(square.resize((256, 256), Image.Resampling.LANCZOS))
-    landscape = pixels if image.width >= image.height else np.ascontiguousarray(np.rot90(pixels))
-    yield f"{landscape.shape[1]}x{landscape.shape[0]}", landscape
+    yield f"{max(image.size)}x{min(image.size)}", pixels
 
 
 def subjects(count: int, qualities: Sequence[int], *, roi: bool) -> list[Subject]:
@@ -380,9 +379,8 @@ def write_report(path: Path, outcomes: Sequence[Outcome], lengths: Sequence[Leng
 
 {len(pictures)} photographs ({", ".join(pictures)}), {trials} trials a row, one run of bytes damaged in each trial,
 anywhere in the file. PSNR is against the clean decode: median, and 10th percentile (p10: nine of ten are at least so
-good).
-A file that gives no picture of the right size counts as flat gray. libPGF counts with the last level that it read
-before its first error.
+good). A file that gives no picture of the right size counts as flat gray. libPGF counts with the last level that it
+read before its first error, enlarged.
 
 *found*: the report says that something is damaged or missing, or the file is refused. *mended*: found, and the picture
 is identical to the clean one. *unnoticed*: the picture differs and the report says nothing.
