@@ -5,7 +5,7 @@
 
 use crate::reference::Plane;
 use crate::reference::codec::{self, Coefficients, Settings};
-use crate::reference::container::mode;
+use crate::reference::container::{Header, mode};
 use crate::reference::pixels::Pixels;
 use pgf::{Band, EncodeOptions, Image, Mode, Palette, Samples};
 
@@ -74,7 +74,7 @@ pub fn image_of_planes(m: u8, planes: &[Plane]) -> Image {
 }
 
 /// What the reference makes of planes of any level: pixels, or the planes themselves.
-pub fn image_of_reference(header: &crate::reference::container::Header, planes: &[Plane]) -> Image {
+pub fn image_of_reference(header: &Header, planes: &[Plane]) -> Image {
     if PLANE_MODES.contains(&header.mode) {
         image_of_planes(header.mode, planes)
     } else {
@@ -124,8 +124,22 @@ pub fn options<'a>(settings: &'a Settings, used_bits: u8, palette: Option<&'a Pa
         user_data: &settings.user_data,
         palette,
         favor_speed: settings.favor_speed,
-        ..EncodeOptions::default()
     }
+}
+
+/// The crate's coefficients in the form of the reference.
+pub fn coefficients(header: &Header, fast: &pgf::Coefficients) -> Coefficients {
+    let mut out = codec::zero(header);
+    for (c, plane) in out.iter_mut().enumerate() {
+        let top = plane.details.len() as u8;
+        plane.ll.data = fast.band(c, top, Band::LL).unwrap();
+        for (level, details) in (1..).zip(&mut plane.details) {
+            for (band, kind) in details.iter_mut().zip([Band::HL, Band::LH, Band::HH]) {
+                band.data = fast.band(c, level, kind).unwrap();
+            }
+        }
+    }
+    out
 }
 
 /// Which band first differs, if any.

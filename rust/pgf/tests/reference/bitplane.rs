@@ -159,9 +159,8 @@ struct State {
     significant: Vec<bool>,
 }
 
-/// Reads the `n` coefficients of a macroblock, plane by plane, as far as its words reach (section 12.2).
-pub fn decode_partial(words: &[u32], n: usize) -> Decoded {
-    let code = Code(words);
+/// Reads the `n` coefficients of a macroblock, plane by plane, as far as its bits reach (section 12.2).
+pub fn decode_partial(code: Code, n: usize) -> Decoded {
     let mut state = State { magnitude: vec![0; n], negative: vec![false; n], significant: vec![false; n] };
     let mut out = Decoded { values: vec![0; n], planes: 0, planes_read: 0, end: 0, error: None };
     match code.bits(0, 5) {
@@ -193,7 +192,7 @@ pub fn decode_partial(words: &[u32], n: usize) -> Decoded {
 
 /// Reads a macroblock whose planes must all be there.
 pub fn decode(words: &[u32], n: usize) -> Result<Vec<i32>> {
-    let decoded = decode_partial(words, n);
+    let decoded = decode_partial(Code { words, bits: 32 * words.len() }, n);
     match decoded.error {
         None => Ok(decoded.values),
         Some(error) => Err(error),

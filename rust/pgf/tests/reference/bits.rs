@@ -7,16 +7,20 @@ pub fn align(p: usize) -> usize {
     p.div_ceil(32) * 32
 }
 
-/// Reads single bits of a code; a position behind the last word is an error.
+/// Reads single bits of a code; a position behind the last bit that is there is an error.
 #[derive(Clone, Copy)]
-pub struct Code<'a>(pub &'a [u32]);
+pub struct Code<'a> {
+    pub words: &'a [u32],
+    /// Bits that are there; the last word may be cut.
+    pub bits: usize,
+}
 
 impl Code<'_> {
     pub fn bit(&self, p: usize) -> Result<bool> {
-        match self.0.get(p / 32) {
-            Some(word) => Ok(word >> (p % 32) & 1 == 1),
-            None => Err(format!("code bit {p} is behind the {} bits of the macroblock", self.0.len() * 32)),
+        if p >= self.bits {
+            return Err(format!("code bit {p} is behind the {} bits of the macroblock", self.bits));
         }
+        Ok(self.words[p / 32] >> (p % 32) & 1 == 1)
     }
 
     /// A number of `count` bits whose least significant bit is at `p`.

@@ -1,6 +1,7 @@
 //! Whole files: the stages in order, forwards and backwards.
 
 use super::bitplane::{self, Encoder, Padding};
+use super::bits::Code;
 use super::colour;
 use super::container::{Header, PRESENT, ROI, V6, level_count, mode};
 use super::order::{Place, Run, runs};
@@ -20,7 +21,16 @@ pub struct PlaneBands {
 }
 
 impl PlaneBands {
-    fn band(&mut self, level: usize, kind: BandKind) -> &mut Plane {
+    fn band(&self, level: usize, kind: BandKind) -> &Plane {
+        match kind {
+            BandKind::Ll => &self.ll,
+            BandKind::Hl => &self.details[level - 1][0],
+            BandKind::Lh => &self.details[level - 1][1],
+            BandKind::Hh => &self.details[level - 1][2],
+        }
+    }
+
+    fn band_mut(&mut self, level: usize, kind: BandKind) -> &mut Plane {
         match kind {
             BandKind::Ll => &mut self.ll,
             BandKind::Hl => &mut self.details[level - 1][0],
@@ -44,12 +54,24 @@ impl PlaneBands {
 /// All quantized coefficients of an image, one entry per plane.
 pub type Coefficients = Vec<PlaneBands>;
 
-fn get(coefficients: &mut Coefficients, place: &Place) -> i32 {
+/// Coefficients of the right sizes, all 0.
+pub fn zero(header: &Header) -> Coefficients {
+    (0..usize::from(header.channels))
+        .map(|c| {
+            let (w, h) = header.plane_size(c);
+            PlaneBands::zero(w, h, usize::from(header.levels))
+        })
+        .collect()
+}
+
+/// The coefficient at a place.
+pub fn get(coefficients: &Coefficients, place: &Place) -> i32 {
     coefficients[place.plane].band(place.level, place.kind).get(place.x, place.y)
 }
 
-fn set(coefficients: &mut Coefficients, place: &Place, value: i32) {
-    coefficients[place.plane].band(place.level, place.kind).set(place.x, place.y, value);
+/// Changes the coefficient at a place.
+pub fn set(coefficients: &mut Coefficients, place: &Place, value: i32) {
+    coefficients[place.plane].band_mut(place.level, place.kind).set(place.x, place.y, value);
 }
 
 /// Wavelet and quantization of planes that already have their coded size.
@@ -229,11 +251,10 @@ pub fn encode_planes(settings: &Settings, planes: Vec<Plane>) -> Result<Vec<u8>>
 /// Writes a file; the level lengths of `header` are replaced.
 pub fn write(header: &Header, coefficients: &Coefficients, encoder: &mut Encoder) -> Result<Vec<u8>> {
     let mut header = header.clone();
-    let mut coefficients = coefficients.clone();
     if header.levels == 0 {
         header.level_lengths.clear();
         let mut out = header.to_bytes();
-        for plane in &coefficients {
+        for plane in coefficients {
             for value in &plane.ll.data {
                 out.extend(value.to_le_bytes());
             }
@@ -244,7 +265,7 @@ pub fn write(header: &Header, coefficients: &Coefficients, encoder: &mut Encoder
     let mut lengths = vec![0_u32; levels];
     let mut body = Vec::new();
     for run in runs(&header, 0) {
-        let values: Vec<i32> = run.places.iter().map(|place| get(&mut coefficients, place)).collect();
+        let values: Vec<i32> = run.places.iter().map(|place| get(coefficients, place)).collect();
         if header.tiled() {
             for (i, chunk) in values.chunks(MACROBLOCK).enumerate() {
                 let last = (i + 1) * MACROBLOCK >= values.len();
@@ -310,7 +331,16 @@ pub struct Macroblock {
     pub end: usize,
     /// Number of values.
     pub values: usize,
+    /// Code words; where the data end in the middle of one, its missing bits are 0.
     pub words: Vec<u32>,
+    /// Code bits that are there.
+    pub bits: usize,
+}
+
+impl Macroblock {
+    pub fn code(&self) -> Code<'_> {
+        Code { words: &self.words, bits: self.bits }
+    }
 }
 
 fn u16_at(data: &[u8], at: usize, what: &str) -> Result<usize> {
@@ -337,18 +367,16 @@ fn read_macroblock(data: &[u8], start: usize, values: usize, tile: Option<bool>)
     }
     let end = at + 4 * count;
     let bytes = &data[at..end.min(data.len())];
-    let words = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    Ok((Macroblock { start, end, values, words }, end <= data.len()))
+    let mut words = Vec::new();
+    for chunk in bytes.chunks(4) {
+        words.push(chunk.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)));
+    }
+    Ok((Macroblock { start, end, values, words, bits: 8 * bytes.len() }, end <= data.len()))
 }
 
 /// Reads the coefficients that level `level` needs; all others are 0. Also returns the macroblocks read.
 pub fn read(header: &Header, data: &[u8], level: usize, missing: Missing) -> Result<(Coefficients, Vec<Macroblock>)> {
-    let mut coefficients: Coefficients = (0..usize::from(header.channels))
-        .map(|c| {
-            let (w, h) = header.plane_size(c);
-            PlaneBands::zero(w, h, usize::from(header.levels))
-        })
-        .collect();
+    let mut coefficients = zero(header);
     let mut at = header.len();
     if header.levels == 0 {
         for value in coefficients.iter_mut().flat_map(|plane| &mut plane.ll.data) {
@@ -372,7 +400,7 @@ pub fn read(header: &Header, data: &[u8], level: usize, missing: Missing) -> Res
                 Err(error) if missing == Missing::Error => return Err(error),
                 Err(_) => return Ok((coefficients, blocks)),
             };
-            let decoded = bitplane::decode_partial(&block.words, count);
+            let decoded = bitplane::decode_partial(block.code(), count);
             let error = if whole { decoded.error } else { Some("data ends inside a macroblock".to_string()) };
             if missing == Missing::Error
                 && let Some(error) = error
