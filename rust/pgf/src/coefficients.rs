@@ -191,6 +191,11 @@ impl PlaneLayout {
         PlaneLayout { steps, buffers, samples, x, y }
     }
 
+    /// Whether any of a band is held: at the highest level only LL is.
+    pub fn holds(&self, band: Band) -> bool {
+        band == Band::LL || !self.steps.is_empty()
+    }
+
     /// The part of a band that is held, and the buffer; level `level` counts from 1.
     pub fn band(&self, base: u8, level: u8, band: Band) -> (usize, usize, usize, Frame) {
         if self.steps.is_empty() {

@@ -3,7 +3,7 @@
 use crate::bitplane::{BlockDecoder, BlockOutcome, Ending, announced_planes};
 use crate::coefficients::{Band, Coefficients, PlaneData, PlaneLayout, Planes, Rect, Target, check_limits, plane_size};
 use crate::colour::{MAX_PLANES, Plane, Sample};
-use crate::encode::colour_of;
+use crate::encode::{colour_of, write_coefficients};
 use crate::error::{Error, Result};
 use crate::header::{FileHeader, Header, Limits, flags};
 use crate::image::{Class, Image, Mode, Samples, SamplesMut};
@@ -12,7 +12,7 @@ use crate::planes::{BLOCK_VALUES, Coefficient};
 use crate::quantize::{dequantize, shift};
 use crate::report::{Damage, DamageKind, Report};
 use crate::salvage;
-use crate::scan::{Block, Kind, Order, Run, Style, block_parts, interleaved, run_is_wanted, scatter};
+use crate::scan::{Block, Kind, Order, Run, Style, block_counts, block_parts, interleaved, run_is_wanted, scatter};
 use crate::subsample::repeat_row;
 use crate::wavelet::{Inverse, Lift};
 
@@ -94,6 +94,15 @@ pub fn read_coefficients(data: &[u8], strict: bool, limits: &Limits) -> Result<(
     Ok((coefficients, read.report))
 }
 
+/// A clean, complete file of whatever cut or damaged data still tell, with the report of what that is.
+///
+/// # Errors
+/// As [`decode_with_report`] without `strict`.
+pub fn repair(data: &[u8], limits: &Limits) -> Result<(Vec<u8>, Report)> {
+    let (coefficients, report) = read_coefficients(data, false, limits)?;
+    Ok((write_coefficients(&coefficients)?, report))
+}
+
 /// Turns coefficients into pixels.
 ///
 /// # Errors
@@ -109,6 +118,14 @@ pub fn synthesise(coefficients: Coefficients) -> Result<Image> {
     let read = ReadPlanes { planes: coefficients.planes, layouts, peaks, report: Report::default() };
     export(&header, coefficients.flags, &target, read, samples.as_mut())?;
     Ok(Image { width, height, channels, mode: header.mode, samples })
+}
+
+/// Reads the header of a file, mending fields that the rest gives away; the coded data need not be there.
+///
+/// # Errors
+/// [`Error::Truncated`] if the header is cut, [`Error::Format`] if it contradicts itself beyond recovery.
+pub fn read_header(data: &[u8]) -> Result<FileHeader> {
+    salvage::parse_header(data).map(|(file, _)| file)
 }
 
 fn header_of(data: &[u8], strict: bool) -> Result<(FileHeader, Vec<Damage>)> {
@@ -238,7 +255,12 @@ fn read_planes(data: &[u8], file: &FileHeader, found: Vec<Damage>, target: &Targ
     let mut places = chain.places;
     report.bytes_used = chain.end;
     let wanted: Vec<bool> = blocks.iter().map(|b| is_wanted(&order, &layouts, target.level, b)).collect();
-    report.macroblocks = total_blocks(header, &order, target, &wanted, blocks.len() < most);
+    let listed = wanted.iter().filter(|w| **w).count() as u64;
+    // All of a level is wanted as often as not; the list ends where the data cannot hold more.
+    report.macroblocks = match block_counts(header, style, target.level).last() {
+        Some(total) if target.whole && target.level < header.levels => *total,
+        _ => listed,
+    };
 
     let narrow_mode = !matches!(header.mode.class(), Class::Plain16 | Class::Yuv16 | Class::Gray31 | Class::Planes);
     let sound = chain.broken.is_none();
@@ -294,22 +316,6 @@ fn is_wanted(order: &Order, layouts: &[PlaneLayout], base: u8, block: &Block) ->
     let group = &order.groups[block.group];
     block_parts(order.runs_of(group), block)
         .any(|(run, from, _, length)| run_is_wanted(run, &layouts[usize::from(run.plane)], base, from, length))
-}
-
-/// Macroblocks that the target needs, including those that the data cannot contain.
-fn total_blocks(header: &Header, order: &Order, target: &Target, wanted: &[bool], listed_all: bool) -> u64 {
-    let listed = wanted.iter().filter(|w| **w).count() as u64;
-    if listed_all || !target.whole {
-        return listed;
-    }
-    let values: u64 = (0..usize::from(header.channels))
-        .map(|c| {
-            let (w, h) = crate::coefficients::level_size(header, c, target.level);
-            w as u64 * h as u64
-        })
-        .sum();
-    // Tiles end macroblocks early; at least this many are needed.
-    values.div_ceil(BLOCK_VALUES as u64).max(listed).max(order.groups.len() as u64)
 }
 
 /// One attempt at decoding the macroblocks at given places.
@@ -400,6 +406,9 @@ impl Attempt<'_> {
             peaks.note(self.header, run, bit_planes);
             let plane = usize::from(run.plane);
             let layout = &self.layouts[plane];
+            if !layout.holds(if run.kind == Kind::Band(Band::LL) { Band::LL } else { Band::HL }) {
+                continue;
+            }
             let values = &values[position..position + length];
             match run.kind {
                 Kind::Band(band) => {

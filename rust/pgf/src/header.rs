@@ -7,8 +7,6 @@ use crate::image::{Class, Mode};
 
 /// The three magic bytes at the start of every file.
 pub const MAGIC: [u8; 3] = *b"PGF";
-/// Bytes of magic, flags and a 4-byte header size.
-pub(crate) const PRE_HEADER_BYTES: usize = 8;
 /// Bytes of the fixed header.
 pub(crate) const HEADER_BYTES: usize = 16;
 /// Bytes of a palette: 256 entries of blue, green, red, reserved.

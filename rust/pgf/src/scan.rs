@@ -95,7 +95,7 @@ impl Order {
         let (runs, groups, level_ends) = (Vec::new(), Vec::new(), Vec::new());
         let mut order = Order { runs, groups, level_ends, roi: style.roi, most_groups };
         let channels = header.channels;
-        // The highest level's LL is coded with that level; at base == levels it is all there is.
+        // The highest level's LL is coded among that level's other bands.
         let lowest = (base + 1).min(header.levels.max(1));
         for level in (lowest..=header.levels).rev() {
             for plane in 0..channels {
@@ -103,9 +103,6 @@ impl Order {
                 if level == header.levels {
                     order.push(plane, level, Kind::Band(Band::LL), (0, 0), size(Band::LL));
                     order.end_tile();
-                }
-                if base == header.levels {
-                    continue;
                 }
                 if style.roi {
                     let tiles = 1usize << (header.levels - level);
@@ -206,6 +203,40 @@ pub(crate) struct Block {
     pub values: usize,
     /// Whether its group ends with it.
     pub last: bool,
+}
+
+/// Macroblocks up to the end of each level from the highest down to `base + 1`, without listing them.
+pub(crate) fn block_counts(header: &Header, style: Style, base: u8) -> Vec<u64> {
+    let most = BLOCK_VALUES as u64;
+    let (mut values, mut blocks, mut ends) = (0u64, 0u64, Vec::new());
+    for level in (base + 1..=header.levels).rev() {
+        for plane in 0..usize::from(header.channels) {
+            let size = |band| band_size(header, plane, level, band);
+            let (lw, lh) = size(Band::LL);
+            let (hw, hh) = size(Band::HH);
+            if level == header.levels {
+                values += lw as u64 * lh as u64;
+                blocks += (lw as u64 * lh as u64).div_ceil(most);
+            }
+            values += hw as u64 * lh as u64 + lw as u64 * hh as u64 + hw as u64 * hh as u64;
+            if !style.roi {
+                continue;
+            }
+            let tiles = 1usize << (header.levels - level);
+            let tile = |tx, ty| {
+                let side = |n, t| tile_span(n, tiles, t).1 as u64;
+                let ((lw, hw), (lh, hh)) = ((side(lw, tx), side(hw, tx)), (side(lh, ty), side(hh, ty)));
+                (hw * lh + lw * hh + hw * hh).div_ceil(most)
+            };
+            // The first tile is the largest: where it takes one macroblock, all do.
+            blocks += match tile(0, 0) {
+                1 => (tiles * tiles) as u64,
+                _ => (0..tiles).flat_map(|ty| (0..tiles).map(move |tx| (tx, ty))).map(|(tx, ty)| tile(tx, ty)).sum(),
+            };
+        }
+        ends.push(if style.roi { blocks } else { values.div_ceil(most) });
+    }
+    ends
 }
 
 /// Calls `piece(position, length, x, y)` for every stretch of a row in the 8x8 scan of a `width` x `height` rectangle,
@@ -323,7 +354,10 @@ pub(crate) fn block_parts<'a>(runs: &'a [Run], block: &Block) -> impl Iterator<I
 
 /// Whether any value of a run lies in what is held of its band.
 pub(crate) fn run_is_wanted(run: &Run, layout: &PlaneLayout, base: u8, from: usize, length: usize) -> bool {
-    let Kind::Band(band) = run.kind else { return true };
+    let Kind::Band(band) = run.kind else { return layout.holds(Band::HL) };
+    if !layout.holds(band) {
+        return false;
+    }
     let (_, x, y, frame) = layout.band(base, run.level, band);
     let (x, y) = (x as u64, y as u64);
     // Rows of 8x8 blocks that the values touch.

@@ -1,0 +1,46 @@
+"""Read and write PGF (Progressive Graphics File) images."""
+
+from pgfrs._errors import DamageWarning, FormatError, LimitsError, PgfError, TruncatedError, UnsupportedError
+from pgfrs._pgfrs import (
+    DamageSpan,
+    DecodeReport,
+    ImageInfo,
+    Limits,
+    Progress,
+    ProgressiveDecoder,
+    __version__,
+    check,
+    decode,
+    decode_batch,
+    decode_with_report,
+    encode,
+    encode_batch,
+    read_info,
+    repair,
+    transcode,
+)
+
+__all__ = [
+    "DamageSpan",
+    "DamageWarning",
+    "DecodeReport",
+    "FormatError",
+    "ImageInfo",
+    "Limits",
+    "LimitsError",
+    "PgfError",
+    "Progress",
+    "ProgressiveDecoder",
+    "TruncatedError",
+    "UnsupportedError",
+    "__version__",
+    "check",
+    "decode",
+    "decode_batch",
+    "decode_with_report",
+    "encode",
+    "encode_batch",
+    "read_info",
+    "repair",
+    "transcode",
+]

@@ -1,0 +1,511 @@
+//! Python bindings: arguments are parsed and checked here, the lock of the interpreter is released, `pgf` does the work.
+
+mod arrays;
+mod errors;
+mod info;
+mod progressive;
+
+use pyo3::prelude::*;
+
+/// The compiled part of pgfrs.
+#[pymodule(gil_used = false)]
+mod _pgfrs {
+    use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
+    use pgf::{DecodeOptions, EncodeOptions, Error, FileHeader, Image, ImageRef, Mode, Palette, Rect};
+    use pyo3::exceptions::PyValueError;
+    use pyo3::prelude::*;
+    use pyo3::types::{PyBytes, PyList};
+    use rayon::prelude::*;
+
+    use crate::arrays::{Data, Out, Picture, array_of, parse_mode, shape_of};
+    use crate::errors;
+    #[pymodule_export]
+    use crate::info::{DamageSpan, DecodeReport, ImageInfo, Progress, PyLimits};
+    #[pymodule_export]
+    use crate::progressive::ProgressiveDecoder;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// What `encode` is asked for, checked.
+    struct Encoding {
+        quality: u8,
+        levels: Option<u8>,
+        roi: bool,
+        used_bits: Option<u8>,
+        max_bytes: Option<usize>,
+        user_data: Vec<u8>,
+        palette: Option<Box<Palette>>,
+    }
+
+    impl Encoding {
+        fn run(&self, image: &ImageRef<'_>) -> pgf::Result<Vec<u8>> {
+            let options = EncodeOptions {
+                quality: self.quality,
+                levels: self.levels,
+                roi: self.roi,
+                used_bits: self.used_bits,
+                user_data: &self.user_data,
+                palette: self.palette.as_deref(),
+                favor_speed: false,
+            };
+            match self.max_bytes {
+                Some(_) => Err(Error::Unsupported("max_bytes".into())),
+                None => pgf::encode(image, &options),
+            }
+        }
+    }
+
+    fn small(name: &str, value: i64, low: i64, high: i64) -> PyResult<u8> {
+        if (low..=high).contains(&value) {
+            return Ok(value as u8);
+        }
+        Err(PyValueError::new_err(format!("{name}={value}: between {low} and {high} is possible")))
+    }
+
+    fn check_format(format: &str) -> PyResult<()> {
+        match format {
+            "pgf" => Ok(()),
+            "pgfr" => Python::attach(|py| Err(errors::raise(py, &Error::Unsupported("format \"pgfr\"".into())))),
+            _ => Err(PyValueError::new_err(format!("format={format:?}: \"pgf\" or \"pgfr\" is possible"))),
+        }
+    }
+
+    fn check_payload(payload: &str) -> PyResult<()> {
+        match payload {
+            "packed" => Ok(()),
+            "tokens" => Python::attach(|py| Err(errors::raise(py, &Error::Unsupported("payload \"tokens\"".into())))),
+            _ => Err(PyValueError::new_err(format!("payload={payload:?}: \"packed\" or \"tokens\" is possible"))),
+        }
+    }
+
+    fn check_threads(num_threads: i64) -> PyResult<usize> {
+        if num_threads < 1 {
+            return Err(PyValueError::new_err(format!("num_threads={num_threads}: at least 1 is needed")));
+        }
+        Ok(num_threads as usize)
+    }
+
+    fn parse_palette(object: &Bound<'_, PyAny>) -> PyResult<Box<Palette>> {
+        let array = object
+            .cast::<PyArrayDyn<u8>>()
+            .map_err(|_| PyValueError::new_err("palette must be a uint8 array of shape (n, 3) or (n, 4)"))?;
+        let shape = array.shape().to_vec();
+        let &[entries @ 0..=256, columns @ (3 | 4)] = &shape[..] else {
+            let message = format!("palette of shape {shape:?}: (n, 3) or (n, 4) with n at most 256 is needed");
+            return Err(PyValueError::new_err(message));
+        };
+        let view = array.try_readonly()?;
+        let view = view.as_array();
+        let mut palette = Box::new([[0; 4]; 256]);
+        for (entry, slot) in palette.iter_mut().enumerate().take(entries) {
+            for (column, value) in slot.iter_mut().enumerate().take(columns) {
+                *value = view[[entry, column]];
+            }
+        }
+        Ok(palette)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn encoding(
+        format: &str,
+        quality: i64,
+        levels: Option<i64>,
+        roi: bool,
+        payload: &str,
+        max_bytes: Option<i64>,
+        user_data: Option<&Bound<'_, PyAny>>,
+        palette: Option<&Bound<'_, PyAny>>,
+        used_bits: Option<i64>,
+    ) -> PyResult<Encoding> {
+        check_format(format)?;
+        check_payload(payload)?;
+        let max_bytes = match max_bytes {
+            Some(n) if n < 0 => {
+                return Err(PyValueError::new_err(format!("max_bytes={n}: at least 0 is needed")));
+            }
+            n => n.map(|n| n as usize),
+        };
+        Ok(Encoding {
+            quality: small("quality", quality, 0, 30)?,
+            levels: levels.map(|n| small("levels", n, 1, 30)).transpose()?,
+            roi,
+            used_bits: used_bits.map(|n| small("used_bits", n, 1, 31)).transpose()?,
+            max_bytes,
+            user_data: user_data.map(|d| Data::extract(d).map(|d| d.bytes().to_vec())).transpose()?.unwrap_or_default(),
+            palette: palette.map(parse_palette).transpose()?,
+        })
+    }
+
+    /// Encode a picture.
+    ///
+    /// Args:
+    ///     image: array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), channels in the order red, green, blue,
+    ///         alpha; ``uint8``, ``uint16``, ``uint32`` (31-bit gray), ``bool`` (bitmap) or, for the multichannel
+    ///         modes, ``int32`` of shape (H, W, C) with C from 1 to 8. It must not change during the call.
+    ///     format: ``"pgf"``.
+    ///     quality: 0 (lossless) to 30 (worst). Above 3 most modes store their colour planes at half size. With
+    ///         ``max_bytes``, the finest quality that may be used.
+    ///     levels: wavelet levels, 1 to 30, reduced until each has at least five pixels on the smaller side; ``None``
+    ///         leaves it to the picture's size.
+    ///     mode: name of the image mode; ``None`` picks it by type and shape.
+    ///     roi: cut every level in tiles, so that regions decode on their own.
+    ///     payload: ``"packed"``.
+    ///     max_bytes: make the best picture that fits in so many bytes, header and user data included.
+    ///     user_data: opaque bytes to carry along.
+    ///     palette: for mode ``"indexed"``, uint8 of shape (n, 3) or (n, 4), n at most 256.
+    ///     used_bits: bits of each sample that carry data, in modes of more than 8 bits; the lower bits are dropped.
+    ///     num_threads: most threads to use; the bytes are the same for any number.
+    ///     out: writable buffer of bytes to put the file into.
+    ///
+    /// Returns:
+    ///     The file as ``bytes``, identical to what libPGF 7.21.7 writes for the same pixels and settings; with
+    ///     ``out`` a ``memoryview`` of the part of ``out`` that was written.
+    ///
+    /// Raises:
+    ///     ValueError: the array's type or shape, or an option, does not fit.
+    ///     UnsupportedError: a format or payload that is not there, or samples too noisy for the format.
+    #[pyfunction]
+    #[pyo3(signature = (image, /, *, format="pgf", quality=0, levels=None, mode=None, roi=false, payload="packed",
+        max_bytes=None, user_data=None, palette=None, used_bits=None, num_threads=1, out=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn encode<'py>(
+        py: Python<'py>,
+        image: &Bound<'py, PyAny>,
+        format: &str,
+        quality: i64,
+        levels: Option<i64>,
+        mode: Option<&str>,
+        roi: bool,
+        payload: &str,
+        max_bytes: Option<i64>,
+        user_data: Option<&Bound<'py, PyAny>>,
+        palette: Option<&Bound<'py, PyAny>>,
+        used_bits: Option<i64>,
+        num_threads: i64,
+        out: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        check_threads(num_threads)?;
+        let encoding = encoding(format, quality, levels, roi, payload, max_bytes, user_data, palette, used_bits)?;
+        let picture = Picture::extract(image, mode)?;
+        let view = picture.image();
+        let file = py.detach(|| encoding.run(&view)).map_err(|e| errors::raise(py, &e))?;
+        match out {
+            None => Ok(PyBytes::new(py, &file).into_any()),
+            Some(out) => fill(py, out, &file),
+        }
+    }
+
+    /// Writes `file` to the start of a caller's buffer and returns a view of that part.
+    fn fill<'py>(py: Python<'py>, out: &Bound<'py, PyAny>, file: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        let view = py.import("builtins")?.getattr("memoryview")?.call1((out,))?.call_method1("cast", ("B",))?;
+        let room: usize = view.len()?;
+        if room < file.len() {
+            let message = format!("out of {room} bytes: the file needs {}", file.len());
+            return Err(PyValueError::new_err(message));
+        }
+        let part = view.get_item(pyo3::types::PySlice::new(py, 0, file.len() as isize, 1))?;
+        part.set_item(pyo3::types::PySlice::full(py), PyBytes::new(py, file))?;
+        Ok(part)
+    }
+
+    /// What `decode` is asked for, checked.
+    struct Decoding {
+        options: DecodeOptions,
+        mode: Option<Mode>,
+    }
+
+    fn decoding(
+        level: i64,
+        region: Option<(i64, i64, i64, i64)>,
+        mode: Option<&str>,
+        strict: bool,
+        limits: Option<&Bound<'_, PyLimits>>,
+    ) -> PyResult<Decoding> {
+        let level = small("level", level, 0, 30)?;
+        let region = match region {
+            None => None,
+            Some((l, t, r, b)) => {
+                let side = |n: i64| {
+                    u32::try_from(n).map_err(|_| {
+                        PyValueError::new_err(format!("region ({l}, {t}, {r}, {b}): it must be inside the picture"))
+                    })
+                };
+                Some(Rect { left: side(l)?, top: side(t)?, right: side(r)?, bottom: side(b)? })
+            }
+        };
+        let limits = limits.map_or_else(pgf::Limits::default, |l| l.get().0);
+        let mode = mode.map(parse_mode).transpose()?;
+        Ok(Decoding { options: DecodeOptions { level, region, strict, limits }, mode })
+    }
+
+    impl Decoding {
+        fn run(&self, data: &[u8]) -> pgf::Result<(Image, pgf::Report)> {
+            let (image, report) = pgf::decode_with_report(data, &self.options)?;
+            let Some(mode) = self.mode else { return Ok((image, report)) };
+            let palette = if image.mode == Mode::Indexed { pgf::read_header(data)?.palette } else { None };
+            Ok((pgf::convert(image, mode, palette.as_deref())?, report))
+        }
+
+        /// Decodes into a new array or the caller's.
+        fn array<'py>(
+            &self,
+            py: Python<'py>,
+            data: &Data<'py>,
+            out: Option<&Bound<'py, PyAny>>,
+        ) -> PyResult<(Bound<'py, PyAny>, DecodeReport)> {
+            let bytes = data.bytes();
+            let Some(out) = out else {
+                let (image, report) = py.detach(|| self.run(bytes)).map_err(|e| errors::raise(py, &e))?;
+                let report = self.report(report, (image.width, image.height), bytes.len());
+                return Ok((array_of(py, image)?, report));
+            };
+            let header = pgf::read_header(bytes).map_err(|e| errors::raise(py, &e))?.header;
+            let size = pgf::decoded_size(&header, &self.options).map_err(|e| errors::raise(py, &e))?;
+            let report = match self.mode {
+                Some(mode) if mode != header.mode => {
+                    let (image, report) = py.detach(|| self.run(bytes)).map_err(|e| errors::raise(py, &e))?;
+                    // The conversion needs samples of its own; this checks and fills the caller's.
+                    drop(Out::extract(out, image.mode, &shape_of(image.mode, size.0, size.1, image.channels))?);
+                    let array = array_of(py, image)?;
+                    py.import("numpy")?.call_method1("copyto", (out.call_method1("reshape", (array.getattr("shape")?,))?, array))?;
+                    report
+                }
+                _ => {
+                    let shape = shape_of(header.mode, size.0, size.1, usize::from(header.channels));
+                    let mut target = Out::extract(out, header.mode, &shape)?;
+                    let samples = target.samples()?;
+                    py.detach(|| pgf::decode_into(bytes, &self.options, samples)).map_err(|e| errors::raise(py, &e))?
+                }
+            };
+            Ok((out.clone(), self.report(report, size, bytes.len())))
+        }
+
+        fn report(&self, report: pgf::Report, (width, height): (u32, u32), bytes_total: usize) -> DecodeReport {
+            let region = self.options.region.map(|r| (r.left, r.top, r.right, r.bottom));
+            DecodeReport { report, width, height, level: self.options.level, region, bytes_total }
+        }
+    }
+
+    /// Decode a picture.
+    ///
+    /// Args:
+    ///     data: the file, any buffer of bytes.
+    ///     level: 0 is full size; level k has ceil(size / 2^k) pixels a side and reads only that much of the file.
+    ///     region: (left, top, right, bottom) in full-size pixels; at level k its corners become ceil(x / 2^k).
+    ///     mode: convert to this mode (palette to ``"rgb"``, deeper to 8 bits and the like); ``None`` keeps it.
+    ///     strict: refuse cut and damaged data instead of making the best of them.
+    ///     limits: checked before anything is allocated; ``None`` means ``Limits()``.
+    ///     num_threads: most threads to use; the pixels are the same for any number.
+    ///     out: C-contiguous array of the right shape and type to decode into.
+    ///
+    /// Returns:
+    ///     Array of shape (H, W) for one channel, else (H, W, C); ``bool`` for bitmaps, ``uint8``, ``uint16``,
+    ///     ``uint32`` (31-bit gray) or ``int32`` (multichannel modes). With ``out``, ``out`` itself.
+    ///
+    /// Raises:
+    ///     TruncatedError: the header is cut; with ``strict`` also if coded data are missing.
+    ///     FormatError: the header contradicts itself; with ``strict`` also for damaged coded data.
+    ///     LimitsError: the picture is over the limits.
+    ///     UnsupportedError: a conversion that is not there.
+    ///     ValueError: a level, region, mode or ``out`` that does not fit.
+    ///
+    /// Warns:
+    ///     DamageWarning: the data are cut or damaged; what is missing is zero in the wavelet domain.
+    #[pyfunction]
+    #[pyo3(signature = (data, /, *, level=0, region=None, mode=None, strict=false, limits=None, num_threads=1, out=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn decode<'py>(
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+        level: i64,
+        region: Option<(i64, i64, i64, i64)>,
+        mode: Option<&str>,
+        strict: bool,
+        limits: Option<&Bound<'py, PyLimits>>,
+        num_threads: i64,
+        out: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        check_threads(num_threads)?;
+        let (array, report) = decoding(level, region, mode, strict, limits)?.array(py, &Data::extract(data)?, out)?;
+        errors::warn_of_damage(py, &report.report)?;
+        Ok(array)
+    }
+
+    /// Decode a picture and tell what was found; never warns.
+    ///
+    /// Takes the arguments of :func:`decode` and returns the array and a :class:`DecodeReport`.
+    #[pyfunction]
+    #[pyo3(signature = (data, /, *, level=0, region=None, mode=None, strict=false, limits=None, num_threads=1, out=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn decode_with_report<'py>(
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+        level: i64,
+        region: Option<(i64, i64, i64, i64)>,
+        mode: Option<&str>,
+        strict: bool,
+        limits: Option<&Bound<'py, PyLimits>>,
+        num_threads: i64,
+        out: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyAny>, DecodeReport)> {
+        check_threads(num_threads)?;
+        decoding(level, region, mode, strict, limits)?.array(py, &Data::extract(data)?, out)
+    }
+
+    /// Read the header of a file; the coded data need not be there.
+    ///
+    /// Raises:
+    ///     TruncatedError: the header is cut.
+    ///     FormatError: the header contradicts itself beyond recovery.
+    #[pyfunction]
+    #[pyo3(signature = (data, /))]
+    fn read_info(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<ImageInfo> {
+        let data = Data::extract(data)?;
+        let file: FileHeader = pgf::read_header(data.bytes()).map_err(|e| errors::raise(py, &e))?;
+        Ok(ImageInfo::new(py, file, data.bytes()))
+    }
+
+    /// Whether data start like a file of this package; ``None`` if they are too short to tell.
+    #[pyfunction]
+    #[pyo3(signature = (data, /))]
+    fn check(data: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
+        Ok(pgf::check(Data::extract(data)?.bytes()))
+    }
+
+    /// Make a clean, complete file of cut or damaged data.
+    ///
+    /// Whatever coefficients the data still tell are kept, the others become zero; user data and palette are kept.
+    /// The result decodes without a warning, also in libPGF. ``format`` may be ``None`` or ``"pgf"``.
+    ///
+    /// Raises:
+    ///     FormatError: the header is cut or contradicts itself beyond recovery.
+    #[pyfunction]
+    #[pyo3(signature = (data, /, *, format=None))]
+    fn repair<'py>(py: Python<'py>, data: &Bound<'py, PyAny>, format: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
+        check_format(format.unwrap_or("pgf"))?;
+        let data = Data::extract(data)?;
+        let bytes = data.bytes();
+        let (file, _) =
+            py.detach(|| pgf::repair(bytes, &pgf::Limits::default())).map_err(|e| errors::raise(py, &e))?;
+        Ok(PyBytes::new(py, &file))
+    }
+
+    /// Change the container of the same coefficients; so far only ``"pgf"`` to itself is there.
+    ///
+    /// Raises:
+    ///     UnsupportedError: any other container.
+    #[pyfunction]
+    #[pyo3(signature = (data, format, /, *, payload=None))]
+    fn transcode<'py>(
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+        format: &str,
+        payload: Option<&str>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        check_format(format)?;
+        check_payload(payload.unwrap_or("packed"))?;
+        let data = Data::extract(data)?;
+        let bytes = data.bytes();
+        let file = py
+            .detach(|| {
+                let (coefficients, _) = pgf::read_coefficients(bytes, true, &pgf::Limits::default())?;
+                pgf::write_coefficients(&coefficients)
+            })
+            .map_err(|e| errors::raise(py, &e))?;
+        Ok(PyBytes::new(py, &file))
+    }
+
+    fn pool(num_threads: usize) -> PyResult<rayon::ThreadPool> {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(num_threads)
+            .build()
+            .map_err(|e| PyValueError::new_err(format!("num_threads={num_threads}: {e}")))
+    }
+
+    /// Runs `work` over the items that could be extracted, on the caller's thread or a pool of the call's own.
+    fn over<T: Sync, R: Send>(num_threads: usize, items: &[T], work: impl Fn(&T) -> R + Send + Sync) -> PyResult<Vec<R>> {
+        if num_threads == 1 || items.len() < 2 {
+            return Ok(items.iter().map(work).collect());
+        }
+        Ok(pool(num_threads.min(items.len()))?.install(|| items.par_iter().map(work).collect()))
+    }
+
+    /// Encode many pictures in one call, on ``num_threads`` threads.
+    ///
+    /// Takes a sequence of arrays and the options of :func:`encode`; returns a list that holds, picture by picture,
+    /// the file as ``bytes`` or the ``PgfError`` that stands in its way. One bad picture never stops the others.
+    #[pyfunction]
+    #[pyo3(signature = (images, /, *, num_threads=1, format="pgf", quality=0, levels=None, mode=None, roi=false,
+        payload="packed", max_bytes=None, user_data=None, palette=None, used_bits=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn encode_batch<'py>(
+        py: Python<'py>,
+        images: &Bound<'py, PyAny>,
+        num_threads: i64,
+        format: &str,
+        quality: i64,
+        levels: Option<i64>,
+        mode: Option<&str>,
+        roi: bool,
+        payload: &str,
+        max_bytes: Option<i64>,
+        user_data: Option<&Bound<'py, PyAny>>,
+        palette: Option<&Bound<'py, PyAny>>,
+        used_bits: Option<i64>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let threads = check_threads(num_threads)?;
+        let encoding = encoding(format, quality, levels, roi, payload, max_bytes, user_data, palette, used_bits)?;
+        mode.map(parse_mode).transpose()?;
+        let pictures: Vec<_> = images.try_iter()?.map(|i| i.and_then(|i| Picture::extract(&i, mode))).collect();
+        let views: Vec<Option<ImageRef<'_>>> = pictures.iter().map(|p| p.as_ref().ok().map(Picture::image)).collect();
+        let files = py.detach(|| over(threads, &views, |view| view.as_ref().map(|view| encoding.run(view))))?;
+        let results = PyList::empty(py);
+        for (file, picture) in files.into_iter().zip(&pictures) {
+            match (file, picture) {
+                (Some(Ok(file)), _) => results.append(PyBytes::new(py, &file))?,
+                (Some(Err(error)), _) => results.append(errors::item(py, &error)?)?,
+                (None, Err(error)) => results.append(errors::item_of_exception(py, error)?)?,
+                (None, Ok(_)) => unreachable!("every extracted picture has a view"),
+            }
+        }
+        Ok(results)
+    }
+
+    /// Decode many files in one call, on ``num_threads`` threads.
+    ///
+    /// Takes a sequence of buffers and the options of :func:`decode`; returns a list that holds, file by file, the
+    /// array or the ``PgfError`` that stands in its way. Cut and damaged files give the best picture without a
+    /// warning, unless ``strict``.
+    #[pyfunction]
+    #[pyo3(signature = (blobs, /, *, num_threads=1, level=0, region=None, mode=None, strict=false, limits=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn decode_batch<'py>(
+        py: Python<'py>,
+        blobs: &Bound<'py, PyAny>,
+        num_threads: i64,
+        level: i64,
+        region: Option<(i64, i64, i64, i64)>,
+        mode: Option<&str>,
+        strict: bool,
+        limits: Option<&Bound<'py, PyLimits>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let threads = check_threads(num_threads)?;
+        let decoding = decoding(level, region, mode, strict, limits)?;
+        let data: Vec<_> = blobs.try_iter()?.map(|b| b.and_then(|b| Data::extract(&b))).collect();
+        let views: Vec<Option<&[u8]>> = data.iter().map(|d| d.as_ref().ok().map(Data::bytes)).collect();
+        let images = py.detach(|| over(threads, &views, |view| view.map(|view| decoding.run(view))))?;
+        let results = PyList::empty(py);
+        for (image, data) in images.into_iter().zip(&data) {
+            match (image, data) {
+                (Some(Ok((image, _))), _) => results.append(array_of(py, image)?)?,
+                (Some(Err(error)), _) => results.append(errors::item(py, &error)?)?,
+                (None, Err(error)) => results.append(errors::item_of_exception(py, error)?)?,
+                (None, Ok(_)) => unreachable!("every extracted buffer has a view"),
+            }
+        }
+        Ok(results)
+    }
+
+}
