@@ -9,8 +9,9 @@
 **Opening.** ``info`` holds ``"quality"``, ``"levels"`` and ``"roi"`` of the file, and where present
 ``"user_data"``, ``"exif"``, ``"iptc"``, ``"xmp"`` and ``"icc_profile"`` (:mod:`pgfrs.metadata`). Truncated and
 damaged files raise ``OSError`` when their pixels are loaded; with
-``PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True`` they give the best picture that their bytes allow, with a
-:class:`pgfrs.DamageWarning`. A file whose header cannot be read is an ``OSError`` in both cases.
+``PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True`` they give the best picture that their bytes allow, without a
+warning, and the image's ``report`` tells what was missing. A file whose header cannot be read is an ``OSError``
+in both cases.
 
 =================  ======  =============================================================================
 PGF mode           Pillow  remark
@@ -81,6 +82,8 @@ __all__ = ["PgfDecoder", "PgfImageFile"]
 FORMAT: Final = "PGF"
 _FIRST_READ: Final = 4096
 _DEFAULT_LOSSY_QUALITY: Final = 3
+# more than four planes of 32 bits, their halves at the lower levels and the samples take together
+_DECODING_BYTES_PER_PIXEL: Final = 64
 _METADATA_NAMES: Final = ("exif", "iptc", "xmp", "icc_profile")
 
 
@@ -298,7 +301,10 @@ def _limits(header: pgfrs.ImageInfo) -> pgfrs.Limits:
     """Limits that let this image pass: Pillow has compared it with its own, Image.MAX_IMAGE_PIXELS."""
     default = pgfrs.Limits()
     pixels = header.width * header.height
-    return pgfrs.Limits(max_pixels=max(default.max_pixels, pixels), max_bytes=default.max_bytes)
+    return pgfrs.Limits(
+        max_pixels=max(default.max_pixels, pixels),
+        max_bytes=max(default.max_bytes, pixels * _DECODING_BYTES_PER_PIXEL),
+    )
 
 
 def _raise_oserror(error: pgfrs.PgfError) -> NoReturn:
