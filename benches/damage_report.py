@@ -339,7 +339,7 @@ def trial_row(setting: Setting, outcomes: Sequence[Outcome]) -> list[str]:
     ]
 
 
-TRIAL_HEADINGS = ("size", "q", "damage", "pgfrs median", "libPGF median", "pgfrs p10", "libPGF p10")
+TRIAL_HEADINGS: tuple[str, ...] = ("size", "q", "damage", "pgfrs median", "libPGF median", "pgfrs p10", "libPGF p10")
 TRIAL_HEADINGS += ("found", "mended", "unnoticed", "pgfrs no picture", "libPGF stopped early", "libPGF crashed")
 LENGTH_HEADINGS = ("size", "q", "fields", "bit errors", "mended", "no worse than its macroblock", "median without it")
 

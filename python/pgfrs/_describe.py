@@ -65,7 +65,7 @@ def _levels(info: pgfrs.ImageInfo, available: int) -> list[dict[str, Any]]:
 
 
 def _report_facts(report: pgfrs.DecodeReport) -> dict[str, Any]:
-    fields = ("complete", "truncated", "damaged", "bytes_total", "bytes_used", "macroblocks")
+    fields: tuple[str, ...] = ("complete", "truncated", "damaged", "bytes_total", "bytes_used", "macroblocks")
     fields += ("intact", "partial", "missing", "repaired", "finest_complete_level")
     return {field: getattr(report, field) for field in fields} | {
         "damage": [

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Never, TextIO
 
 import click
-from pgfrs._errors import PgfError
 from tqdm import tqdm
 
+from pgfrs._errors import PgfError
+
 STDIO = "-"
-_FAILURES = (PgfError, OSError, ValueError, MemoryError)
+_FAILURES = (PgfError, OSError, ValueError, MemoryError, ImportError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class Console:
     def __init__(self, jobs: Iterable[Job], *, quiet: bool) -> None:
         self._quiet = quiet
         self._results_to_stderr = any(job.target == STDIO for job in jobs)
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Never] | None = None
 
     def result(self, text: str) -> None:
         """Print what was done, unless quiet."""
@@ -141,9 +143,9 @@ class Console:
         """Print what a person should know about one input."""
         self._print(f"pgfrs: {job.name}: {text}", sys.stderr)
 
-    def _print(self, text: str, stream: object) -> None:
+    def _print(self, text: str, stream: TextIO) -> None:
         if self._bar is None:
-            print(text, file=stream, flush=True)  # type: ignore[call-overload]
+            print(text, file=stream, flush=True)
         else:
             self._bar.write(text, file=stream)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from PIL import Image
 
 import pgfrs
 from pgfrs import _describe
@@ -35,43 +36,34 @@ from pgfrs.raster import (
 )
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_MODES = ("bitmap", "gray", "indexed", "rgb", "rgba", "cmyk", "hsl", "hsb", "lab", "gray16", "rgb48", "lab48")
-_MODES += ("cmyk64", "gray31", "rgb12", "rgb16", "multichannel", "duotone", "deepmultichannel", "duotone16")
+_MODES: tuple[str, ...] = ("bitmap", "gray", "indexed", "rgb", "rgba", "cmyk", "hsl", "hsb", "lab", "gray16", "rgb48")
+_MODES += ("lab48", "cmyk64", "gray31", "rgb12", "rgb16", "multichannel", "duotone", "deepmultichannel", "duotone16")
+_MAX_PIXELS = 2**28
 _UNITS = {"": 1, "k": 1000, "m": 1_000_000, "g": 1_000_000_000}
 
 
-class _Size(click.ParamType):
-    """A number of bytes: ``20000``, ``20k``, ``1.5M`` (powers of 1000)."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMGmg]?)[bB]?", str(value))
-        size = round(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
-        if size < 1:
-            self.fail(f"{value!r} is not a number of bytes such as 20000, 20k or 1.5M", param, ctx)
-        return size
+def _size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Parse a number of bytes: ``20000``, ``20k``, ``1.5M`` (powers of 1000)."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMGmg]?)[bB]?", value)
+    size = round(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
+    if size < 1:
+        raise click.BadParameter(f"{value!r} is not a number of bytes such as 20000, 20k or 1.5M")
+    return size
 
 
-class _Region(click.ParamType):
-    """A rectangle in full-size pixels: ``LEFT,TOP,RIGHT,BOTTOM``."""
-
-    name = "l,t,r,b"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int, int, int]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d+),(\d+),(\d+),(\d+)", str(value))
-        if match is None:
-            self.fail(f"{value!r} is not LEFT,TOP,RIGHT,BOTTOM in pixels", param, ctx)
-        left, top, right, bottom = map(int, match.groups())
-        if left >= right or top >= bottom:
-            self.fail(f"{value!r} is empty: it needs LEFT < RIGHT and TOP < BOTTOM", param, ctx)
-        return left, top, right, bottom
+def _region(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int, int, int] | None:
+    """Parse a rectangle in full-size pixels: ``LEFT,TOP,RIGHT,BOTTOM``."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+),(\d+),(\d+),(\d+)", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is not LEFT,TOP,RIGHT,BOTTOM in pixels")
+    left, top, right, bottom = map(int, match.groups())
+    if left >= right or top >= bottom:
+        raise click.BadParameter(f"{value!r} is empty: it needs LEFT < RIGHT and TOP < BOTTOM")
+    return left, top, right, bottom
 
 
 def _inputs(command: _Command) -> _Command:
@@ -105,9 +97,10 @@ def _outputs(command: _Command) -> _Command:
 def _run(jobs: list[Job], work: Callable[[Job, Console], str], *, workers: int | None, quiet: bool) -> None:
     """Do the work for all inputs and leave with the exit code."""
     console = Console(jobs, quiet=quiet)
-    warnings.simplefilter("ignore", pgfrs.DamageWarning)  # reported in words instead
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    code = console.run(jobs, lambda job: work(job, console), workers=workers or cpus)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pgfrs.DamageWarning)  # reported in words instead
+        code = console.run(jobs, lambda job: work(job, console), workers=workers or cpus)
     click.get_current_context().exit(code)
 
 
@@ -125,6 +118,8 @@ def cli() -> None:
 
     INPUT and --output may be - for the standard streams. Exit codes: 0 fine, 1 some inputs failed, 2 usage.
     """
+    # Pillow refuses from 179 megapixels on; here pictures may be as large as pgfrs.decode takes by default.
+    Image.MAX_IMAGE_PIXELS = _MAX_PIXELS // 2
 
 
 @cli.command(short_help="Pictures to .pgf.")
@@ -139,7 +134,9 @@ def cli() -> None:
     help="0 is lossless, 30 the smallest.",
 )
 @click.option("--lossless", is_flag=True, help="The same as --quality 0; refuses options that lose.")
-@click.option("--max-bytes", type=_Size(), help="The best picture in so many bytes: 20000, 20k, 1.5M.")
+@click.option(
+    "--max-bytes", metavar="SIZE", callback=_size, help="The best picture that fits: 20000, 20k, 1.5M."
+)
 @click.option("--levels", type=click.IntRange(min=1), metavar="N", help="Wavelet levels. Default: by size.")
 @click.option("--roi", is_flag=True, help="Code in tiles, so that regions decode without the rest.")
 @click.option(
@@ -209,7 +206,9 @@ def _arrow(job: Job) -> str:
 @_inputs
 @_outputs
 @click.option("--level", type=click.IntRange(min=0), metavar="N", default=0, help="Decode at 1/2^N of the size.")
-@click.option("--region", type=_Region(), help="Decode only LEFT,TOP,RIGHT,BOTTOM, in full-size pixels.")
+@click.option(
+    "--region", metavar="L,T,R,B", callback=_region, help="Decode only this rectangle of full-size pixels."
+)
 @click.option(
     "--mode", type=click.Choice(_MODES), metavar="MODE", help="Convert to this mode (rgba to rgb, rgb48 to rgb, ...)."
 )
@@ -368,7 +367,7 @@ def damage(
 @cli.command("render-steps", short_help="Pictures of a file as it arrives.")
 @click.argument("source", metavar="INPUT")
 @click.option("-o", "--output", metavar="DIR", help="Directory for the pictures. Default: INPUT's name with -steps.")
-@click.option("--every", type=_Size(), help="A picture every so many bytes: 2000, 2k.")
+@click.option("--every", metavar="SIZE", callback=_size, help="A picture every so many bytes: 2000, 2k.")
 @click.option(
     "--steps", type=click.IntRange(2, 1000), metavar="N", help="So many pictures, each by the same factor larger. [12]"
 )

@@ -64,8 +64,9 @@ def read_raster(data: bytes) -> Raster:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about metadata that is cut or odd
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the error is enough
             return _read_pillow(data)
-    except RasterError:
+    except (RasterError, ImportError):
         raise
     except Exception as error:
         # Pillow and its peers raise many kinds for a damaged file (struct.error, SyntaxError, EOFError, ...).

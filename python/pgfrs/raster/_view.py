@@ -28,10 +28,10 @@ def preview(raster: Raster) -> NDArray[np.uint8]:
         case "gray31":
             return preview(Raster((pixels >> 23).astype(np.uint8), "gray"))
         case "rgb12":
-            return (pixels * np.uint8(17)).astype(np.uint8)
+            return np.asarray(pixels * np.uint8(17), np.uint8)
         case "rgb16":
             scale = np.array([255 / 31, 255 / 63, 255 / 31])
-            return np.rint(pixels * scale).astype(np.uint8)
+            return np.asarray(np.rint(pixels * scale), np.uint8)
         case "rgb":
             return np.ascontiguousarray(pixels, np.uint8)
         case "rgba":

@@ -21,7 +21,7 @@ JPEG_QUALITY = 95
 """Quality of written JPEG files, without chroma subsampling: the loss stays below what the eye sees."""
 
 # For each mode: the modes that hold the same picture, and that pgfrs.decode converts to.
-_SAME_PICTURE = {
+_SAME_PICTURE: dict[str, tuple[str, ...]] = {
     "bitmap": ("gray",),
     "gray": ("rgb",),
     "indexed": ("rgb",),
