@@ -134,9 +134,7 @@ def cli() -> None:
     help="0 is lossless, 30 the smallest.",
 )
 @click.option("--lossless", is_flag=True, help="The same as --quality 0; refuses options that lose.")
-@click.option(
-    "--max-bytes", metavar="SIZE", callback=_size, help="The best picture that fits: 20000, 20k, 1.5M."
-)
+@click.option("--max-bytes", metavar="SIZE", callback=_size, help="The best picture that fits: 20000, 20k, 1.5M.")
 @click.option("--levels", type=click.IntRange(min=1), metavar="N", help="Wavelet levels. Default: by size.")
 @click.option("--roi", is_flag=True, help="Code in tiles, so that regions decode without the rest.")
 @click.option(
@@ -206,9 +204,7 @@ def _arrow(job: Job) -> str:
 @_inputs
 @_outputs
 @click.option("--level", type=click.IntRange(min=0), metavar="N", default=0, help="Decode at 1/2^N of the size.")
-@click.option(
-    "--region", metavar="L,T,R,B", callback=_region, help="Decode only this rectangle of full-size pixels."
-)
+@click.option("--region", metavar="L,T,R,B", callback=_region, help="Decode only this rectangle of full-size pixels.")
 @click.option(
     "--mode", type=click.Choice(_MODES), metavar="MODE", help="Convert to this mode (rgba to rgb, rgb48 to rgb, ...)."
 )
