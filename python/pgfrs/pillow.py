@@ -148,7 +148,7 @@ class PgfImageFile(ImageFile.ImageFile):
 
     def load(self) -> PixelAccess | None:
         """Load the pixels; in an image that ``ImageFile.Parser`` is still feeding, show what has arrived."""
-        if self._source is not None and self._source.growing:
+        if self._source is not None and self._source.growing and not self.tile:
             self._source.refresh(self.im)
         return super().load()
 
@@ -227,6 +227,7 @@ class _Source:
         self.start = start
         self.level = 0
         self.report: pgfrs.DecodeReport | None = None
+        self.growing = False  # a decoder waits for chunks
         self._progressive: pgfrs.ProgressiveDecoder | None = None
         self._unseen = False
 
@@ -243,9 +244,10 @@ class _Source:
     def decode_file(self, fp: IO[bytes], *, strict: bool) -> bytes:
         """As :meth:`decode`, from a file; for a lower level no more of it is read than that takes."""
         fp.seek(0)
+        self.start = b""
         if self.level == 0:
             return self.decode(fp.read(), strict=strict)
-        data = fp.read(self._expected_length())
+        data = _read(fp, self._expected_length())
         try:
             return self.decode(data, strict=True)
         except OSError:
@@ -256,11 +258,6 @@ class _Source:
         """The bytes of the file from its start to the end of the level, if the header's lengths are true."""
         lengths = self.header.level_lengths[: self.header.levels - self.level]
         return self.header.data_offset + sum(lengths)
-
-    @property
-    def growing(self) -> bool:
-        """Whether :meth:`feed` was called and :meth:`finish` was not."""
-        return self._progressive is not None
 
     def feed(self, chunk: bytes) -> bool:
         """Take more of the file; whether it is complete now."""
@@ -275,7 +272,9 @@ class _Source:
             _raise_oserror(error)
 
     def refresh(self, im: ImagingCore) -> None:
-        """Write what has been fed and not been shown yet into ``im``."""
+        """Write what has arrived and not been shown yet into ``im``."""
+        if self._progressive is None:
+            self.feed(b"")
         if self._progressive is None or not self._unseen:
             return
         try:
@@ -295,6 +294,16 @@ class _Source:
             raise OSError(f"PGF file is damaged: {what}")
         self.refresh(im)
         self._progressive = None
+        self.growing = False
+
+
+def _read(fp: IO[bytes], size: int) -> bytes:
+    """At most ``size`` bytes, in blocks: a file object may reserve at once whatever a header claims."""
+    blocks = []
+    while size > 0 and (block := fp.read(min(size, ImageFile.SAFEBLOCK))):
+        blocks.append(block)
+        size -= len(block)
+    return b"".join(blocks)
 
 
 def _limits(header: pgfrs.ImageInfo) -> pgfrs.Limits:
@@ -332,11 +341,13 @@ class PgfDecoder(ImageFile.PyDecoder):
         super().init(args)
         (source,) = args
         self._source: _Source = source
+        self._source.growing = True
 
     def decode(self, buffer: Any) -> tuple[int, int]:
         assert self.im is not None
         strict = not ImageFile.LOAD_TRUNCATED_IMAGES
         if self.fd is not None:
+            self._source.growing = False
             raw = self._source.decode_file(self.fd, strict=strict)
             _fill(self.im, self._source.reading, raw)
             return -1, 0
