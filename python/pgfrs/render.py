@@ -111,7 +111,7 @@ def step_tile(step: Step, total: int, /, *, largest: int | None = None) -> Tile:
     With ``largest`` the picture is reduced to so many pixels on its larger side, so that many tiles fit in memory.
     """
     share = 100 * step.bytes / max(1, total)
-    percent = f"{share:.0f}" if share >= 10 else f"{share:.2g}"
+    percent = f"{math.floor(10 * share) / 10:g}" if share > 99 else f"{share:.0f}" if share >= 10 else f"{share:.2g}"
     level = "no level complete" if step.level is None else f"level {step.level} complete"
     picture = step.picture if largest is None else np.asarray(_reduced(Image.fromarray(step.picture), largest))
     return Tile(picture, (f"{step.bytes:,} bytes ({percent} %)", decibels(step.psnr), level))
