@@ -181,6 +181,12 @@ class TestFiles:
         assert target.read_bytes() == b"first"
         assert files(tmp_path) == ["out.bin"]
 
+    def test_errors_name_the_file_that_was_asked_for(self, tmp_path: Path) -> None:
+        result = run("encode", SAMPLES / "camera.png", "-o", "/proc/x.pgf")
+        assert result.exit_code == 1
+        assert result.stderr.endswith("camera.png: no such file or directory: /proc/x.pgf\n")
+        assert run("info", tmp_path).stderr == f"pgfrs: {tmp_path}: is a directory\n"
+
     @pytest.mark.parametrize("force", [False, True])
     def test_file_systems_without_links(self, force: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def no_links(*_: object) -> None:
@@ -505,6 +511,16 @@ class TestProgram:
         done = subprocess.run([sys.executable, "-m", "pgfrs", "melt"], capture_output=True, check=False)
         assert done.returncode == 2
         assert done.stderr.startswith(b"Usage: pgfrs ")
+
+    def test_a_reader_that_leaves_ends_the_program_quietly(self, cat: Path) -> None:
+        command = [sys.executable, "-m", "pgfrs", "info", *[str(cat)] * 500]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+            assert program.stdout is not None
+            assert program.stderr is not None
+            assert program.stdout.readline() == f"{cat}\n".encode()
+            program.stdout.close()
+            assert program.stderr.read() == b""
+            assert program.wait() == 1
 
     def test_without_its_libraries_it_says_how_to_get_them(self) -> None:
         code = "import sys; sys.modules['click'] = None; from pgfrs.__main__ import main; main()"

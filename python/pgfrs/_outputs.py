@@ -104,6 +104,10 @@ def write_whole(path: Path, data: bytes, *, force: bool) -> None:
             temporary.replace(path)
         else:
             _rename_to_free_name(temporary, path)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -163,10 +167,14 @@ class Console:
                 self._bar = tqdm(total=len(jobs), unit="file") if show else None
                 for future, job in futures.items():
                     try:
-                        self.result(future.result())
+                        text = future.result()
+                    except BrokenPipeError:
+                        raise  # whoever read standard output has gone
                     except _FAILURES as error:
                         failed += 1
-                        self.warn(job, describe(error))
+                        self.warn(job, describe(error, job))
+                    else:
+                        self.result(text)
                     if self._bar is not None:
                         self._bar.update()
             except BaseException:
@@ -179,10 +187,11 @@ class Console:
         return 1 if failed else 0
 
 
-def describe(error: BaseException) -> str:
-    """Return an error in one line without its class name, for a person to read."""
+def describe(error: BaseException, job: Job) -> str:
+    """Return an error in one line without its class name, for a person who is told the input's name already."""
     if isinstance(error, MemoryError):
         return "not enough memory"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower() if error.filename is None else f"{error.strerror.lower()}: {error.filename}"
+        reason = error.strerror[0].lower() + error.strerror[1:]
+        return reason if error.filename in (None, job.source) else f"{reason}: {error.filename}"
     return str(error) or type(error).__name__
