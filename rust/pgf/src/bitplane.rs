@@ -327,6 +327,37 @@ pub(crate) enum Ending {
     Broken,
 }
 
+/// How much of what writers always do is asked of a macroblock (format section 14.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checks {
+    /// What libPGF 7 and this codec write.
+    Exact,
+    /// Encoders of version 6 wrote the terminator of a run-length code with either sign, or not all of it.
+    Older,
+    /// Nothing: spare bits between the fields of a plane are legal (format section 14.5).
+    None,
+}
+
+/// The end of a run-length code.
+struct RunEnd {
+    /// Behind the code that reached or passed the last coefficient.
+    at: usize,
+    /// Behind the code of the last newly significant coefficient.
+    last_hit: usize,
+    /// The terminator stood where it belongs, with its sign.
+    closed: bool,
+}
+
+impl RunEnd {
+    fn agrees(&self, end: usize, checks: Checks) -> bool {
+        match checks {
+            Checks::Exact => self.closed && self.at == end,
+            Checks::Older => self.last_hit <= end && self.at >= end,
+            Checks::None => true,
+        }
+    }
+}
+
 /// What decoding a macroblock found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockOutcome {
@@ -411,27 +442,41 @@ impl BlockDecoder {
 
     /// Decodes the code words `code` of a macroblock of `values.len()` coefficients.
     ///
-    /// `cut` says that more words belong to the macroblock than are there. With `trust`, planes that contradict
-    /// themselves are used all the same: spare bits between the fields of a plane are legal (format section 14.5).
+    /// `cut` says that more words belong to the macroblock than are there. Planes that fail the checks are left out.
     /// Coefficients of which nothing is known become 0. The number of announced planes must fit `T`.
-    pub fn decode<T: Coefficient>(&mut self, code: &[u8], cut: bool, trust: bool, values: &mut [T]) -> BlockOutcome {
+    pub fn decode<T: Coefficient>(&mut self, code: &[u8], cut: bool, checks: Checks, values: &mut [T]) -> BlockOutcome {
         assert!(!values.is_empty() && values.len() <= BLOCK_VALUES);
         let Some(first) = code.first() else {
             values.fill(T::default());
             return BlockOutcome { planes: 0, lowest: 0, ending: Ending::Cut, words: 0 };
         };
         let planes = announced_planes(*first);
-        self.store.reserve(planes);
-        #[cfg(target_arch = "x86_64")]
-        let outcome = match crate::bits::Bmi2::detect() {
-            // SAFETY: `bmi2` proves that the processor has the features.
-            Some(bmi2) => unsafe { self.decode_bmi2(bmi2, code, cut, trust, values.len(), planes) },
-            None => self.decode_planes(Portable, code, cut, trust, values.len(), planes),
-        };
-        #[cfg(not(target_arch = "x86_64"))]
-        let outcome = self.decode_planes(Portable, code, cut, trust, values.len(), planes);
+        let outcome = self.decode_lists(code, cut, checks, values.len(), planes);
         T::from_planes(values, planes, outcome.lowest, &BitPlanesHandle(&mut self.store));
         outcome
+    }
+
+    /// How the code of a macroblock of `count` coefficients ends; no coefficients are made.
+    pub fn examine(&mut self, code: &[u8], checks: Checks, count: usize) -> Ending {
+        let Some(first) = code.first() else { return Ending::Cut };
+        self.decode_lists(code, false, checks, count, announced_planes(*first)).ending
+    }
+
+    /// Whether the first fields of `code` could be those of a macroblock; a quick look before [`examine`](Self::examine).
+    pub fn could_be(&self, code: &[u8], count: usize) -> bool {
+        let fields = PlaneFields::read(code, 5);
+        let lists = fields.form == Form::A || fields.stated == count;
+        lists && fields.refinement <= 8 * code.len()
+    }
+
+    fn decode_lists(&mut self, code: &[u8], cut: bool, checks: Checks, count: usize, planes: usize) -> BlockOutcome {
+        self.store.reserve(planes);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(bmi2) = crate::bits::Bmi2::detect() {
+            // SAFETY: `bmi2` proves that the processor has the features.
+            return unsafe { self.decode_bmi2(bmi2, code, cut, checks, count, planes) };
+        }
+        self.decode_planes(Portable, code, cut, checks, count, planes)
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -441,11 +486,11 @@ impl BlockDecoder {
         moves: crate::bits::Bmi2,
         code: &[u8],
         cut: bool,
-        trust: bool,
+        checks: Checks,
         count: usize,
         planes: usize,
     ) -> BlockOutcome {
-        self.decode_planes(moves, code, cut, trust, count, planes)
+        self.decode_planes(moves, code, cut, checks, count, planes)
     }
 
     #[inline(always)]
@@ -454,7 +499,7 @@ impl BlockDecoder {
         moves: M,
         code: &[u8],
         cut: bool,
-        trust: bool,
+        checks: Checks,
         count: usize,
         planes: usize,
     ) -> BlockOutcome {
@@ -478,19 +523,17 @@ impl BlockDecoder {
             }
             let sound = match fields.form {
                 Form::A => {
-                    let (end, closed) = self.read_runs(code, fields.code, open);
-                    closed && end == fields.code + fields.code_length
+                    let end = self.read_runs(code, fields.code, open);
+                    end.agrees(fields.code + fields.code_length, checks)
                 }
                 Form::B => {
                     let ones = count_ones(code, fields.significance, open);
                     let end = self.read_sign_runs(code, fields.code, ones);
                     fields.stated == open && end == fields.code + fields.code_length
                 }
-                Form::C => {
-                    fields.stated == open && fields.code_length == count_ones(code, fields.significance, open)
-                }
+                Form::C => fields.stated == open && fields.code_length == count_ones(code, fields.significance, open),
             };
-            if !sound && !trust {
+            if !sound && checks != Checks::None {
                 return BlockOutcome { planes, lowest: p + 1, ending: Ending::Broken, words: position / 32 };
             }
             let new = match fields.form {
@@ -511,7 +554,7 @@ impl BlockDecoder {
                     (code, fields.refinement),
                 ),
             };
-            if p + 1 == planes && planes > 1 && new == 0 && !trust {
+            if p + 1 == planes && planes > 1 && new == 0 && checks != Checks::None {
                 return BlockOutcome { planes, lowest: p + 1, ending: Ending::Broken, words: position / 32 };
             }
             // libPGF places the next plane by the true counts, not the stated ones.
@@ -523,10 +566,9 @@ impl BlockDecoder {
     }
 
     /// Reads form A's code of `open` coefficients at bit `at` into the significance and sign lists.
-    ///
-    /// Returns the position behind the code and whether it closed with the terminator that every writer emits.
     #[inline(always)]
-    fn read_runs(&mut self, code: &[u8], mut at: usize, open: usize) -> (usize, bool) {
+    fn read_runs(&mut self, code: &[u8], mut at: usize, open: usize) -> RunEnd {
+        let mut last_hit = at;
         let used = open / 8 + 16;
         self.list[..used.min(BLOCK_VALUES / 8 + 16)].fill(0);
         self.signs[..used.min(BLOCK_VALUES / 8 + 16)].fill(0);
@@ -536,7 +578,7 @@ impl BlockDecoder {
             let zeros = window.trailing_zeros();
             if zeros > 15 {
                 // A run of more than any macroblock holds.
-                return (at, false);
+                return RunEnd { at, last_hit, closed: false };
             }
             let log = k + zeros;
             let rest = window >> (zeros + 1);
@@ -546,12 +588,13 @@ impl BlockDecoder {
             k = log.saturating_sub(1);
             index += run as usize;
             if index >= open {
-                return (at, index == open && negative == 1);
+                return RunEnd { at, last_hit, closed: index == open && negative == 1 };
             }
             self.list[index >> 3] |= 1 << (index & 7);
             self.signs[hits >> 3] |= negative << (hits & 7);
             index += 1;
             hits += 1;
+            last_hit = at;
         }
     }
 

@@ -54,8 +54,7 @@ macro_rules! plane {
                 let pixels = pixels.as_chunks::<N>().0;
                 let rows = p0.iter_mut().zip(p1.iter_mut()).zip(p2.iter_mut());
                 for (pixel, ((y, u), v)) in pixels.iter().zip(rows) {
-                    let (r, g, b) =
-                        (<$type>::from(pixel[red]), <$type>::from(pixel[1]), <$type>::from(pixel[2 - red]));
+                    let (r, g, b) = (<$type>::from(pixel[red]), <$type>::from(pixel[1]), <$type>::from(pixel[2 - red]));
                     *y = ((b + 2 * g + r) >> 2) - offset;
                     *u = r - g;
                     *v = b - g;
@@ -68,12 +67,7 @@ macro_rules! plane {
             }
 
             #[inline(always)]
-            fn export_yuv<const N: usize>(
-                planes: &[&[Self]; MAX_PLANES],
-                pixels: &mut [u8],
-                offset: i16,
-                red: usize,
-            ) {
+            fn export_yuv<const N: usize>(planes: &[&[Self]; MAX_PLANES], pixels: &mut [u8], offset: i16, red: usize) {
                 let [p0, p1, p2, p3, ..] = planes;
                 let offset = <$type>::from(offset);
                 let top = 2 * offset - 1;

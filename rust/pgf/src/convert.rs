@@ -17,9 +17,8 @@ pub fn convert(image: Image, to: Mode, palette: Option<&Palette>) -> Result<Imag
     if from == to {
         return Ok(image);
     }
-    let refused = |image: &Image| {
-        Err(Error::Unsupported(format!("conversion of mode {} to {}", image.mode.name(), to.name())))
-    };
+    let refused =
+        |image: &Image| Err(Error::Unsupported(format!("conversion of mode {} to {}", image.mode.name(), to.name())));
     let (channels, samples) = match (from, to, &image.samples) {
         (Mode::Indexed, Mode::Rgb | Mode::Rgba, Samples::U8(s)) => {
             let Some(palette) = palette else {

@@ -1,6 +1,6 @@
 //! Files to pixels: the stages backwards, for any level and region, from whole, cut and damaged data.
 
-use crate::bitplane::{BlockDecoder, BlockOutcome, Ending, announced_planes};
+use crate::bitplane::{BlockDecoder, BlockOutcome, Checks, Ending, announced_planes};
 use crate::coefficients::{Band, Coefficients, PlaneData, PlaneLayout, Planes, Rect, Target, check_limits, plane_size};
 use crate::colour::{MAX_PLANES, Plane, Sample};
 use crate::encode::{colour_of, write_coefficients};
@@ -162,7 +162,8 @@ fn decode_file(
         export(header, file.flags, &whole, read, SamplesMut::U8(&mut all))?;
         if let SamplesMut::U8(out) = samples {
             let r = target.rect;
-            for (out, row) in out.chunks_exact_mut(target.width() as usize).zip(all.chunks_exact(width).skip(r.top as usize))
+            for (out, row) in
+                out.chunks_exact_mut(target.width() as usize).zip(all.chunks_exact(width).skip(r.top as usize))
             {
                 out.copy_from_slice(&row[r.left as usize..r.right as usize]);
             }
@@ -202,7 +203,7 @@ impl Peaks {
         for band in bands {
             let shift = shift(header.quantizer(), run.level, *band);
             let slot = &mut self.slot(run.plane, run.level)[*band as usize];
-            *slot = (*slot).max((((1u64 << planes) - 1)) << shift);
+            *slot = (*slot).max(((1u64 << planes) - 1) << shift);
         }
     }
 
@@ -236,7 +237,13 @@ struct ReadPlanes {
 }
 
 /// Finds, decodes and places the macroblocks of a target.
-fn read_planes(data: &[u8], file: &FileHeader, found: Vec<Damage>, target: &Target, strict: bool) -> Result<ReadPlanes> {
+fn read_planes(
+    data: &[u8],
+    file: &FileHeader,
+    found: Vec<Damage>,
+    target: &Target,
+    strict: bool,
+) -> Result<ReadPlanes> {
     let header = &file.header;
     let channels = usize::from(header.channels);
     let layouts: Vec<_> = (0..channels).map(|c| PlaneLayout::new(header, c, target)).collect();
@@ -264,19 +271,18 @@ fn read_planes(data: &[u8], file: &FileHeader, found: Vec<Damage>, target: &Targ
 
     let narrow_mode = !matches!(header.mode.class(), Class::Plain16 | Class::Yuv16 | Class::Gray31 | Class::Planes);
     let sound = chain.broken.is_none();
-    let mut attempt = Attempt { data, header, order: &order, blocks: &blocks, wanted: &wanted, layouts: &layouts, target };
+    let checks = salvage::checks_of(file);
+    let mut attempt =
+        Attempt { data, header, order: &order, blocks: &blocks, wanted: &wanted, layouts: &layouts, target };
     let mut outcomes = Vec::new();
-    let mut read = if sound && !chain.cut {
-        Some(attempt.decode(&places, narrow_mode, false, &mut outcomes))
-    } else {
-        None
-    };
+    let mut read =
+        if sound && !chain.cut { Some(attempt.decode(&places, narrow_mode, checks, &mut outcomes)) } else { None };
     let clean = |o: &[Option<BlockOutcome>]| o.iter().flatten().all(|o| o.ending == Ending::Whole);
     if read.is_none() || !clean(&outcomes) {
         let spare_only = read.is_some() && is_foreign(&outcomes);
         if spare_only {
             // Another writer's spare bits: legal, so they are read as libPGF reads them.
-            read = Some(attempt.decode(&places, narrow_mode, true, &mut outcomes));
+            read = Some(attempt.decode(&places, narrow_mode, Checks::None, &mut outcomes));
         } else {
             let all_order;
             let all_blocks;
@@ -288,6 +294,11 @@ fn read_planes(data: &[u8], file: &FileHeader, found: Vec<Damage>, target: &Targ
                 all_blocks = all_order.blocks(most);
                 &all_blocks
             };
+            if let Some(error) =
+                salvage::contradiction(file, data, block_counts(header, style, 0).last().copied().unwrap_or(0))
+            {
+                return Err(error);
+            }
             let mended = salvage::locate(data, file, everything);
             places.clone_from(&mended.places);
             places.resize(blocks.len(), Place::Missing);
@@ -295,8 +306,9 @@ fn read_planes(data: &[u8], file: &FileHeader, found: Vec<Damage>, target: &Targ
             report.repaired = mended.repaired.iter().zip(&wanted).filter(|(r, w)| **r && **w).count() as u64;
             report.truncated = mended.truncated;
             report.bytes_used = report.bytes_used.max(mended.end.min(data.len()));
-            attempt = Attempt { data, header, order: &order, blocks: &blocks, wanted: &wanted, layouts: &layouts, target };
-            read = Some(attempt.decode(&places, narrow_mode, false, &mut outcomes));
+            attempt =
+                Attempt { data, header, order: &order, blocks: &blocks, wanted: &wanted, layouts: &layouts, target };
+            read = Some(attempt.decode(&places, narrow_mode, checks, &mut outcomes));
         }
     }
     let (planes, peaks) = read.expect("decoded above");
@@ -305,11 +317,12 @@ fn read_planes(data: &[u8], file: &FileHeader, found: Vec<Damage>, target: &Targ
     Ok(ReadPlanes { planes, layouts, peaks, report })
 }
 
-/// Whether the contradictions look like another writer's habits rather than damage: most macroblocks have them.
+/// Whether the contradictions look like another writer's habits rather than damage: nearly all macroblocks have them.
 fn is_foreign(outcomes: &[Option<BlockOutcome>]) -> bool {
     let found = outcomes.iter().flatten().count();
     let odd = outcomes.iter().flatten().filter(|o| matches!(o.ending, Ending::Spare | Ending::Broken)).count();
-    found > 0 && (outcomes.iter().flatten().all(|o| matches!(o.ending, Ending::Whole | Ending::Spare)) || found > 2 && 2 * odd > found)
+    let only_spare = outcomes.iter().flatten().all(|o| matches!(o.ending, Ending::Whole | Ending::Spare));
+    only_spare || (found >= 4 && 5 * odd > 4 * found)
 }
 
 fn is_wanted(order: &Order, layouts: &[PlaneLayout], base: u8, block: &Block) -> bool {
@@ -334,7 +347,7 @@ impl Attempt<'_> {
         &mut self,
         places: &[Place],
         narrow_mode: bool,
-        trust: bool,
+        checks: Checks,
         outcomes: &mut Vec<Option<BlockOutcome>>,
     ) -> (Planes, Peaks) {
         let most_planes = places
@@ -351,10 +364,10 @@ impl Attempt<'_> {
             .unwrap_or(0);
         // 15 planes fill the positive half of 16 bits; only deep modes and damaged data have more.
         if narrow_mode && most_planes <= 15 {
-            let (planes, peaks) = self.decode_as::<i16>(places, trust, outcomes);
+            let (planes, peaks) = self.decode_as::<i16>(places, checks, outcomes);
             (Planes::Narrow(planes), peaks)
         } else {
-            let (planes, peaks) = self.decode_as::<i32>(places, trust, outcomes);
+            let (planes, peaks) = self.decode_as::<i32>(places, checks, outcomes);
             (Planes::Wide(planes), peaks)
         }
     }
@@ -362,7 +375,7 @@ impl Attempt<'_> {
     fn decode_as<T: Coefficient>(
         &mut self,
         places: &[Place],
-        trust: bool,
+        checks: Checks,
         outcomes: &mut Vec<Option<BlockOutcome>>,
     ) -> (Vec<PlaneData<T>>, Peaks) {
         let mut planes: Vec<PlaneData<T>> = self.layouts.iter().map(PlaneData::new).collect();
@@ -384,7 +397,7 @@ impl Attempt<'_> {
                 continue;
             }
             let values = &mut values[..block.values];
-            let outcome = coder.decode(&self.data[start..end], cut, trust, values);
+            let outcome = coder.decode(&self.data[start..end], cut, checks, values);
             outcomes.push(Some(outcome));
             if outcome.lowest < outcome.planes {
                 self.place(block, values, outcome.planes, &mut planes, &mut peaks);
@@ -432,7 +445,12 @@ impl Attempt<'_> {
 }
 
 /// Planes of a picture without levels: 32-bit samples (format section 11.4).
-fn read_raw(data: &[u8], file: &FileHeader, layouts: &[PlaneLayout], report: &mut Report) -> Result<Vec<PlaneData<i32>>> {
+fn read_raw(
+    data: &[u8],
+    file: &FileHeader,
+    layouts: &[PlaneLayout],
+    report: &mut Report,
+) -> Result<Vec<PlaneData<i32>>> {
     let mut at = file.data_offset;
     let mut planes = Vec::new();
     report.finest_complete_level = Some(0);
@@ -540,7 +558,11 @@ fn finish_report(report: &mut Report, data: &[u8], strict: bool) -> Result<()> {
         return Ok(());
     }
     if let Some(first) = report.damage.iter().find(|d| d.kind != DamageKind::Truncated) {
-        return Err(Error::Format { field: "coded data", offset: first.bytes.start as u64, message: first.message.clone() });
+        return Err(Error::Format {
+            field: "coded data",
+            offset: first.bytes.start as u64,
+            message: first.message.clone(),
+        });
     }
     if report.truncated {
         let (need, have) = (data.len() as u64 + 1, data.len() as u64);
@@ -562,12 +584,17 @@ fn export(header: &Header, flags: u8, target: &Target, read: ReadPlanes, samples
 /// Largest magnitude for which all sums of the inverse steps and of the colour transform fit in 16 bits.
 const INVERSE_16_BIT: u64 = 16000;
 
-fn export_as<S: Sample>(header: &Header, flags: u8, target: &Target, read: ReadPlanes, samples: &mut [S]) -> Result<()> {
+fn export_as<S: Sample>(
+    header: &Header,
+    flags: u8,
+    target: &Target,
+    read: ReadPlanes,
+    samples: &mut [S],
+) -> Result<()> {
     let ReadPlanes { mut planes, layouts, peaks, .. } = read;
     // Coarse levels first, each in 16 bits as long as no sum can overflow.
-    let mut bounds: Vec<u64> = (0..layouts.len())
-        .map(|c| peaks.bands[c * peaks.levels + peaks.levels - 1][Band::LL as usize])
-        .collect();
+    let mut bounds: Vec<u64> =
+        (0..layouts.len()).map(|c| peaks.bands[c * peaks.levels + peaks.levels - 1][Band::LL as usize]).collect();
     for level in (target.level + 1..=header.levels).rev() {
         for (c, layout) in layouts.iter().enumerate() {
             let index = usize::from(level - target.level - 1);

@@ -147,7 +147,11 @@ impl Header {
         }
         let depth = bits / channels as u8;
         if depth == 0 {
-            return at("bpp", 10, format!("{bits} bits per pixel for {channels} channels: at least 1 bit each is needed"));
+            return at(
+                "bpp",
+                10,
+                format!("{bits} bits per pixel for {channels} channels: at least 1 bit each is needed"),
+            );
         }
         if mode.class() == Class::Plain8 && depth != 8 {
             return at("bpp", 10, format!("{bits} bits per pixel: mode {} has 8 a channel", mode.name()));
@@ -325,7 +329,13 @@ impl FileHeader {
     }
 
     /// Appends everything before the coded data, with level lengths of zero.
-    pub(crate) fn write(header: &Header, flags: u8, palette: Option<&Palette>, user_data: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn write(
+        header: &Header,
+        flags: u8,
+        palette: Option<&Palette>,
+        user_data: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         let with_palette = header.mode == Mode::Indexed;
         let size = HEADER_BYTES + if with_palette { PALETTE_BYTES } else { 0 } + user_data.len();
         let size = u32::try_from(size)
@@ -354,14 +364,16 @@ fn check_geometry(header: &Header, flags: u8, base: usize) -> Result<()> {
     let halve = u64::from(header.subsampled());
     let side = |n: u32| (u64::from(n) + halve) >> halve;
     // The chroma planes are the smallest; every step needs two samples to split.
-    let (name, smallest) = if header.width < header.height { ("width", header.width) } else { ("height", header.height) };
+    let (name, smallest) =
+        if header.width < header.height { ("width", header.width) } else { ("height", header.height) };
     let side = side(smallest);
     if (side + (1 << (levels - 1)) - 1) >> (levels - 1) < 2 {
         let message = format!("{levels} levels: the {name} of {smallest} is too small for them");
         return Err(Error::format("nLevels", base + 8, message));
     }
     if flags & flags::ROI != 0 && (1u64 << (levels - 1)) > side >> 1 {
-        let message = format!("{levels} levels: {} tiles do not fit into the {name} of {smallest}", 1u64 << (levels - 1));
+        let message =
+            format!("{levels} levels: {} tiles do not fit into the {name} of {smallest}", 1u64 << (levels - 1));
         return Err(Error::format("nLevels", base + 8, message));
     }
     Ok(())

@@ -286,11 +286,18 @@ impl<'a> ImageRef<'a> {
     /// [`Error::Usage`] naming what does not fit.
     pub fn validate(&self) -> Result<()> {
         if self.width == 0 || self.height == 0 {
-            return Err(Error::Usage(format!("image of {}x{} pixels: both sides must be at least 1", self.width, self.height)));
+            return Err(Error::Usage(format!(
+                "image of {}x{} pixels: both sides must be at least 1",
+                self.width, self.height
+            )));
         }
         let fixed = self.mode.fixed_channels();
         if fixed != 0 && self.channels != fixed {
-            return Err(Error::Usage(format!("mode {} has {fixed} channels, the image has {}", self.mode.name(), self.channels)));
+            return Err(Error::Usage(format!(
+                "mode {} has {fixed} channels, the image has {}",
+                self.mode.name(),
+                self.channels
+            )));
         }
         if !(1..=8).contains(&self.channels) {
             return Err(Error::Usage(format!("{} channels: between 1 and 8 are possible", self.channels)));

@@ -21,7 +21,10 @@ mod wavelet;
 
 pub use coefficients::{Band, Coefficients, Rect};
 pub use convert::convert;
-pub use decode::{DecodeOptions, decode, decode_into, decode_with_report, decoded_size, read_coefficients, read_header, repair, synthesise};
+pub use decode::{
+    DecodeOptions, decode, decode_into, decode_with_report, decoded_size, read_coefficients, read_header, repair,
+    synthesise,
+};
 pub use encode::{EncodeOptions, analyse, encode, levels_for, write_coefficients};
 pub use error::{Error, Result};
 pub use header::{FileHeader, Header, Limits, MAX_CHANNELS, MAX_LEVELS, MAX_QUALITY, Palette, check, flags};

@@ -268,7 +268,14 @@ fn stretches(
 }
 
 /// Copies values `from .. to` of a rectangle's scan from a frame into `out`; the rectangle starts at `(x, y)` of it.
-pub(crate) fn gather<T: Coefficient>(data: &[T], frame: &Frame, (x, y): (usize, usize), run: &Run, from: usize, out: &mut [T]) {
+pub(crate) fn gather<T: Coefficient>(
+    data: &[T],
+    frame: &Frame,
+    (x, y): (usize, usize),
+    run: &Run,
+    from: usize,
+    out: &mut [T],
+) {
     let size = (run.width as usize, run.height as usize);
     stretches(size, from, from + out.len(), |position, length, column, row| {
         let source = frame.offset + (y + row) * frame.stride + x + column;
@@ -283,13 +290,17 @@ pub(crate) fn gather<T: Coefficient>(data: &[T], frame: &Frame, (x, y): (usize, 
 
 /// Copies values `from ..` of a run's scan into a frame that holds the band from `(x, y)` on; values outside are
 /// dropped.
-pub(crate) fn scatter<T: Coefficient>(data: &mut [T], frame: &Frame, (x, y): (usize, usize), run: &Run, from: usize, values: &[T]) {
+pub(crate) fn scatter<T: Coefficient>(
+    data: &mut [T],
+    frame: &Frame,
+    (x, y): (usize, usize),
+    run: &Run,
+    from: usize,
+    values: &[T],
+) {
     let size = (run.width as usize, run.height as usize);
     let (run_x, run_y) = (run.x as usize, run.y as usize);
-    let inside = run_x >= x
-        && run_y >= y
-        && run_x + size.0 <= x + frame.width
-        && run_y + size.1 <= y + frame.height;
+    let inside = run_x >= x && run_y >= y && run_x + size.0 <= x + frame.width && run_y + size.1 <= y + frame.height;
     if inside {
         let base = frame.offset + (run_y - y) * frame.stride + (run_x - x);
         stretches(size, from, from + values.len(), |position, length, column, row| {
