@@ -7,7 +7,7 @@ use crate::reference::Plane;
 use crate::reference::codec::{self, Coefficients, Settings};
 use crate::reference::container::{Header, mode};
 use crate::reference::pixels::Pixels;
-use pgf::{Band, EncodeOptions, Image, Mode, Palette, Samples};
+use pgf::{Band, DecodeOptions, EncodeOptions, Image, Mode, Palette, Rect, Samples};
 
 /// All modes with a pixel buffer.
 pub const PIXEL_MODES: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 17, 18, 19, 20];
@@ -162,4 +162,21 @@ pub fn differing_band(reference: &Coefficients, fast: &pgf::Coefficients) -> Opt
         }
     }
     None
+}
+
+/// Options that refuse anything but a whole file.
+pub fn strict(level: usize, region: Option<Rect>) -> DecodeOptions {
+    DecodeOptions { level: level as u8, region, strict: true, ..DecodeOptions::default() }
+}
+
+/// Options that make the best of what is there.
+pub fn lenient(level: usize, region: Option<Rect>) -> DecodeOptions {
+    DecodeOptions { strict: false, ..strict(level, region) }
+}
+
+/// The same rectangle in the samples of a level; never empty.
+pub fn at_level(rect: Rect, level: usize, whole: &Image) -> [usize; 4] {
+    let at = |n: u32| n.div_ceil(1 << level) as usize;
+    let (x, y) = (at(rect.left).min(whole.width as usize - 1), at(rect.top).min(whole.height as usize - 1));
+    [x, y, at(rect.right).max(x + 1), at(rect.bottom).max(y + 1)]
 }

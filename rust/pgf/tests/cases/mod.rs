@@ -3,12 +3,13 @@
 // Each test file compiles this module on its own and uses only part of it.
 #![allow(dead_code)]
 
-use crate::bridge::{PIXEL_MODES, PLANE_MODES};
+use crate::bridge::{self, PIXEL_MODES, PLANE_MODES};
 use crate::reference::Plane;
-use crate::reference::bitplane::Padding;
-use crate::reference::codec::{Coefficients, Settings};
+use crate::reference::bitplane::{Encoder, Padding};
+use crate::reference::codec::{self, Coefficients, Settings};
 use crate::reference::container::{Header, PGF32, PRESENT, V2, V5, V6, V7, mode};
 use crate::reference::pixels::Pixels;
+use pgf::{Image, Rect};
 use proptest::prelude::*;
 
 /// What a picture looks like.
@@ -180,10 +181,29 @@ pub fn planes(header: &Header, bits: u32, seed: u64) -> Vec<Plane> {
         .collect()
 }
 
+/// Coefficients that all have the largest magnitude of `bits` bits and whose signs follow a pattern in each band: among
+/// them are those for which the sums of the inverse transform grow most.
+pub fn extreme_coefficients(header: &Header, bits: u32, seed: u64) -> Coefficients {
+    let mut random = Random(seed);
+    let mut out = codec::zero(header);
+    for plane in &mut out {
+        for band in std::iter::once(&mut plane.ll).chain(plane.details.iter_mut().flatten()) {
+            let mask = random.bits(3) as usize;
+            for (i, value) in band.data.iter_mut().enumerate() {
+                let (x, y) = (i % band.w, i / band.w);
+                let odd = (mask & 1) + (mask >> 1 & 1) * x + (mask >> 2) * y;
+                let top = ((1_u32 << bits) - 1) as i32;
+                *value = if odd % 2 == 1 { -top } else { top };
+            }
+        }
+    }
+    out
+}
+
 /// Coefficients as no transform would make them: up to `bits` bits, only every `sparse`-th not 0.
 pub fn coefficients(header: &Header, bits: u32, sparse: u32, seed: u64) -> Coefficients {
     let mut random = Random(seed);
-    let mut out = crate::reference::codec::zero(header);
+    let mut out = codec::zero(header);
     for plane in &mut out {
         for band in std::iter::once(&mut plane.ll).chain(plane.details.iter_mut().flatten()) {
             // Bands differ in size of values, so that macroblocks differ in their planes.
@@ -196,4 +216,48 @@ pub fn coefficients(header: &Header, bits: u32, sparse: u32, seed: u64) -> Coeff
         }
     }
     out
+}
+
+/// A picture of the settings in both worlds, and its planes.
+pub fn picture(settings: &Settings, texture: Texture, seed: u64) -> (Header, Image, Vec<Plane>) {
+    let header = settings.header().unwrap();
+    if PLANE_MODES.contains(&header.mode) {
+        let bits = 1 + (seed % 31) as u32;
+        let planes = planes(&header, bits, seed);
+        return (header.clone(), bridge::image_of_planes(header.mode, &planes), planes);
+    }
+    let pixels = pixels(&header, texture, seed);
+    let planes = codec::import(&header, &pixels).unwrap();
+    (header.clone(), bridge::image(header.mode, &pixels), planes)
+}
+
+/// A file by the reference: from pixels, or of coefficients that no picture has. `None` where no file can hold them.
+pub fn file(settings: &Settings, texture: Texture, hostile: Option<(u32, u32)>, seed: u64) -> Option<Vec<u8>> {
+    let (header, _, planes) = picture(settings, texture, seed);
+    let coefficients = match hostile {
+        None => codec::analyse(&planes, usize::from(header.levels), header.quantizer()),
+        Some((bits, sparse)) => coefficients(&header, bits, sparse, seed),
+    };
+    let mut encoder = Encoder::new(settings.padding, settings.favor_speed);
+    codec::write(&header, &coefficients, &mut encoder).ok()
+}
+
+/// Bits and sparseness of coefficients that no picture has, or none.
+pub fn hostile() -> impl Strategy<Value = Option<(u32, u32)>> {
+    prop_oneof![2 => Just(None), 1 => (1_u32..32, prop::sample::select(vec![1_u32, 2, 20, 500])).prop_map(Some)]
+}
+
+/// A rectangle inside a picture, from four fractions.
+pub fn rect(header: &Header, [a, b, c, d]: [f64; 4]) -> Rect {
+    let span = |n: u32, from: f64, size: f64| {
+        let start = (f64::from(n) * from) as u32;
+        (start, start + 1 + (f64::from(n - start - 1) * size) as u32)
+    };
+    let ((left, right), (top, bottom)) = (span(header.width, a, c), span(header.height, b, d));
+    Rect { left, top, right, bottom }
+}
+
+/// What [`rect`] takes.
+pub fn fractions() -> impl Strategy<Value = [f64; 4]> {
+    [0.0..1.0_f64, 0.0..1.0_f64, 0.0..1.0_f64, 0.0..1.0_f64]
 }

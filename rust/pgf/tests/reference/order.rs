@@ -1,5 +1,6 @@
 //! The order in which coefficients are coded (sections 10, 13 and 17).
 
+use super::MACROBLOCK;
 use super::container::Header;
 use super::quantize::BandKind;
 use super::wavelet::level_size;
@@ -105,6 +106,15 @@ pub fn band_size(w: usize, h: usize, level: usize, kind: BandKind) -> (usize, us
 /// All coefficients of steps L down to `level + 1`, that is, all that level `level` needs, in coded order.
 pub fn runs(header: &Header, level: usize) -> Vec<Run> {
     if header.tiled() { tiled_runs(header, level) } else { vec![Run { level: 0, places: plain_run(header, level) }] }
+}
+
+/// The coefficients of each macroblock that level `level` needs.
+pub fn macroblocks(header: &Header, level: usize) -> Vec<Vec<Place>> {
+    let mut out = Vec::new();
+    for run in runs(header, level) {
+        out.extend(run.places.chunks(MACROBLOCK).map(<[Place]>::to_vec));
+    }
+    out
 }
 
 fn whole_band(out: &mut Vec<Place>, plane: usize, level: usize, kind: BandKind, size: (usize, usize)) {
