@@ -177,9 +177,11 @@ def _read_header(fp: IO[bytes]) -> tuple[pgfrs.ImageInfo, bytes]:
             more = fp.read(len(start))
             if not more:
                 raise OSError(f"image file is truncated: {error}") from error
-            start += more
         except pgfrs.PgfError as error:
-            raise UnidentifiedImageError(f"cannot read the PGF header: {error}") from error
+            more = fp.read()  # a damaged header may be recovered from the rest of the file
+            if not more:
+                raise UnidentifiedImageError(f"cannot read the PGF header: {error}") from error
+        start += more
 
 
 def _info(header: pgfrs.ImageInfo) -> dict[str, Any]:
@@ -239,6 +241,18 @@ class _Source:
             )
         except pgfrs.PgfError as error:
             _raise_oserror(error)
+        return self._raw(samples)
+
+    def _raw(self, samples: NDArray[Any]) -> bytes:
+        """Decoded samples in the raw form of the Pillow mode."""
+        width, height = self.header.level_size(self.level)
+        expected = (height, width, *self.header.shape[2:])
+        if samples.shape != expected or samples.dtype != self.header.dtype:
+            # Pillow has allocated its memory by then, so a header that is recovered differently comes too late.
+            raise OSError(
+                f"PGF header is damaged: it promised {self.header.dtype} {expected},"
+                f" the file holds {samples.dtype} {samples.shape}"
+            )
         return self.reading.samples(samples).tobytes()
 
     def decode_file(self, fp: IO[bytes], *, strict: bool) -> bytes:
@@ -282,7 +296,7 @@ class _Source:
         except pgfrs.PgfError as error:
             _raise_oserror(error)
         self._unseen = False
-        _fill(im, self.reading, self.reading.samples(samples).tobytes())
+        _fill(im, self.reading, self._raw(samples))
 
     def finish(self, im: ImagingCore, *, strict: bool) -> None:
         """Show the last picture and let go of the decoder."""
