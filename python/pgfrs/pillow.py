@@ -301,7 +301,10 @@ class _Source:
     def finish(self, im: ImagingCore, *, strict: bool) -> None:
         """Show the last picture and let go of the decoder."""
         assert self._progressive is not None
-        self.report = self._progressive.report()
+        try:
+            self.report = self._progressive.report()
+        except pgfrs.PgfError as error:
+            _raise_oserror(error)
         if strict and (self.report.damaged or self.report.truncated):
             spans = self.report.damage
             what = "; ".join(span.message for span in spans[:3]) or "parts are missing"
