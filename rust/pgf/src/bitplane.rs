@@ -578,7 +578,7 @@ impl BlockDecoder {
             let zeros = window.trailing_zeros();
             if zeros > 15 {
                 // A run of more than any macroblock holds.
-                return RunEnd { at, last_hit, closed: false };
+                return RunEnd { at: at + zeros as usize, last_hit, closed: false };
             }
             let log = k + zeros;
             let rest = window >> (zeros + 1);

@@ -572,26 +572,28 @@ fn finish_report(report: &mut Report, data: &[u8], strict: bool) -> Result<()> {
 }
 
 /// Inverts the wavelet and the colour transform.
-fn export(header: &Header, flags: u8, target: &Target, read: ReadPlanes, samples: SamplesMut<'_>) -> Result<()> {
-    match samples {
-        SamplesMut::U8(s) => export_as(header, flags, target, read, s),
-        SamplesMut::U16(s) => export_as(header, flags, target, read, s),
-        SamplesMut::U32(s) => export_as(header, flags, target, read, s),
-        SamplesMut::I32(s) => export_as(header, flags, target, read, s),
+fn export(header: &Header, flags: u8, target: &Target, mut read: ReadPlanes, samples: SamplesMut<'_>) -> Result<()> {
+    invert_coarse(header, target, &mut read);
+    let ReadPlanes { planes, layouts, .. } = read;
+    let l = &layouts;
+    // Only 8-bit samples come with 16-bit planes.
+    match (planes, samples) {
+        (Planes::Narrow(p), SamplesMut::U8(s)) => finish(header, flags, target, l, p, s),
+        (Planes::Wide(p), SamplesMut::U8(s)) => finish(header, flags, target, l, p, s),
+        (Planes::Wide(p), SamplesMut::U16(s)) => finish(header, flags, target, l, p, s),
+        (Planes::Wide(p), SamplesMut::U32(s)) => finish(header, flags, target, l, p, s),
+        (Planes::Wide(p), SamplesMut::I32(s)) => finish(header, flags, target, l, p, s),
+        (Planes::Narrow(_), _) => return Err(Error::Usage("16-bit planes of deep samples".into())),
     }
+    Ok(())
 }
 
 /// Largest magnitude for which all sums of the inverse steps and of the colour transform fit in 16 bits.
 const INVERSE_16_BIT: u64 = 16000;
 
-fn export_as<S: Sample>(
-    header: &Header,
-    flags: u8,
-    target: &Target,
-    read: ReadPlanes,
-    samples: &mut [S],
-) -> Result<()> {
-    let ReadPlanes { mut planes, layouts, peaks, .. } = read;
+/// Inverts all levels but the last, and widens the planes where 16 bits might not do.
+fn invert_coarse(header: &Header, target: &Target, read: &mut ReadPlanes) {
+    let ReadPlanes { planes, layouts, peaks, .. } = read;
     // Coarse levels first, each in 16 bits as long as no sum can overflow.
     let mut bounds: Vec<u64> =
         (0..layouts.len()).map(|c| peaks.bands[c * peaks.levels + peaks.levels - 1][Band::LL as usize]).collect();
@@ -599,7 +601,7 @@ fn export_as<S: Sample>(
         for (c, layout) in layouts.iter().enumerate() {
             let index = usize::from(level - target.level - 1);
             let bands = &peaks.bands[c * peaks.levels + usize::from(level) - 1];
-            if let Planes::Narrow(narrow) = &planes {
+            if let Planes::Narrow(narrow) = &*planes {
                 let grown = |low: u64| {
                     let [_, hl, lh, hh] = *bands;
                     // Rows of the two lifting steps: even = L + H/2, odd = H + even, in both directions.
@@ -615,25 +617,20 @@ fn export_as<S: Sample>(
                 bounds[c] = grown(bounds[c]);
             }
             if bounds[c] > INVERSE_16_BIT {
-                widen(&mut planes);
+                widen(planes);
             }
             if index == 0 {
                 continue;
             }
-            match &mut planes {
+            match planes {
                 Planes::Narrow(p) => invert_level(header, level, layout, index, &mut p[c]),
                 Planes::Wide(p) => invert_level(header, level, layout, index, &mut p[c]),
             }
         }
     }
     if bounds.iter().any(|b| *b > INVERSE_16_BIT) {
-        widen(&mut planes);
+        widen(planes);
     }
-    match planes {
-        Planes::Narrow(p) => finish(header, flags, target, &layouts, p, samples),
-        Planes::Wide(p) => finish(header, flags, target, &layouts, p, samples),
-    }
-    Ok(())
 }
 
 fn widen(planes: &mut Planes) {

@@ -5,7 +5,7 @@ use crate::coefficients::{Band, Coefficients, PlaneData, PlaneLayout, Planes, Ta
 use crate::colour::{Colour, MAX_PLANES, Plane, Sample};
 use crate::error::{Error, Result};
 use crate::header::{FileHeader, Header, MAX_LEVELS, Palette, WRITER_VERSION, flags};
-use crate::image::{Class, ImageRef, Mode, SamplesRef};
+use crate::image::{ImageRef, Mode, SamplesRef};
 use crate::macroblock::tile_header;
 use crate::planes::{BLOCK_VALUES, Coefficient};
 use crate::quantize::{Quantize, quantize, shift};
@@ -133,14 +133,12 @@ fn check_range(image: &ImageRef<'_>) -> Result<()> {
 pub fn analyse(image: &ImageRef<'_>, options: &EncodeOptions<'_>) -> Result<Coefficients> {
     let header = header_for(image, options)?;
     check_range(image)?;
-    // Depth-limited modes fit 16-bit arithmetic; without levels the planes are stored as 32 bits.
-    let narrow = matches!(image.mode.class(), Class::Bit | Class::Plain8 | Class::Yuv8 | Class::Yuv4 | Class::Yuv565);
-    let planes = match (narrow, image.samples) {
-        (true, SamplesRef::U8(s)) => Planes::Narrow(transform(&header, s)?),
-        (_, SamplesRef::U8(s)) => Planes::Wide(transform(&header, s)?),
-        (_, SamplesRef::U16(s)) => Planes::Wide(transform(&header, s)?),
-        (_, SamplesRef::U32(s)) => Planes::Wide(transform(&header, s)?),
-        (_, SamplesRef::I32(s)) => Planes::Wide(transform(&header, s)?),
+    let planes = match image.samples {
+        // Planes of 8-bit samples stay below `FORWARD_16_BIT`: differences reach 255.
+        SamplesRef::U8(s) => Planes::Narrow(transform(&header, s)?),
+        SamplesRef::U16(s) => Planes::Wide(transform(&header, s)?),
+        SamplesRef::U32(s) => Planes::Wide(transform(&header, s)?),
+        SamplesRef::I32(s) => Planes::Wide(transform(&header, s)?),
     };
     let roi = options.roi && header.levels > 0;
     Ok(Coefficients {

@@ -87,7 +87,8 @@ lift!(i32);
 ///
 /// The one-dimensional gains of the 5/3 analysis filters, iterated, stay below 1.71 (low) and 2.91 (high), so no
 /// two-dimensional band exceeds 8.5 times the largest sample plus rounding, and no sum of two twice that
-/// (bounds: Taubman and Marcellin, JPEG2000, table 4.2; confirmed by the test `forward_fits_16_bits`).
+/// (the test `forward_fits_16_bits` computes the gains). 8-bit colour needs 255.
+#[cfg(test)]
 pub(crate) const FORWARD_16_BIT: u32 = 1024;
 
 /// A rectangle of samples in a buffer of rows.

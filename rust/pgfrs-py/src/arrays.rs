@@ -1,6 +1,8 @@
 //! NumPy arrays and buffers at the border: shapes and types are checked here, samples are never cast.
 
-use numpy::{PyArray, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
+use numpy::{
+    PyArray, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods,
+};
 use pgf::{Image, ImageRef, Mode, SampleType, Samples, SamplesMut, SamplesRef};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -107,7 +109,8 @@ impl<'py> Picture<'py> {
             (None, Pixels::U16(_), 3) => Mode::Rgb48,
             (None, Pixels::U32(_), 1) => Mode::Gray31,
             _ => {
-                let message = format!("image of shape {shape:?} and dtype {dtype}: no mode goes with it by itself, name one");
+                let message =
+                    format!("image of shape {shape:?} and dtype {dtype}: no mode goes with it by itself, name one");
                 return Err(PyValueError::new_err(message));
             }
         };
@@ -126,8 +129,7 @@ impl<'py> Picture<'py> {
         let side = |name: &str, n: usize| {
             u32::try_from(n).map_err(|_| PyValueError::new_err(format!("{name} of {n}: at most 2^32 - 1 is possible")))
         };
-        let picture =
-            Picture { pixels, width: side("width", width)?, height: side("height", height)?, channels, mode };
+        let picture = Picture { pixels, width: side("width", width)?, height: side("height", height)?, channels, mode };
         picture.image().validate().map_err(|e| PyValueError::new_err(e.to_string()))?;
         Ok(picture)
     }
@@ -199,9 +201,8 @@ pub enum Out<'py> {
 impl<'py> Out<'py> {
     /// Checks that `object` is a writable, contiguous array of the mode's type and the given shape.
     pub fn extract(object: &Bound<'py, PyAny>, mode: Mode, shape: &[usize]) -> PyResult<Out<'py>> {
-        let array = object
-            .cast::<numpy::PyUntypedArray>()
-            .map_err(|_| PyTypeError::new_err("out must be a numpy array"))?;
+        let array =
+            object.cast::<numpy::PyUntypedArray>().map_err(|_| PyTypeError::new_err("out must be a numpy array"))?;
         let fits = array.shape() == shape || (shape.len() == 2 && array.shape() == [shape, &[1]].concat());
         if !fits {
             let message = format!("out of shape {:?}: {shape:?} is needed", array.shape());

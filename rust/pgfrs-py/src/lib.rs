@@ -269,7 +269,8 @@ mod _pgfrs {
                     // The conversion needs samples of its own; this checks and fills the caller's.
                     drop(Out::extract(out, image.mode, &shape_of(image.mode, size.0, size.1, image.channels))?);
                     let array = array_of(py, image)?;
-                    py.import("numpy")?.call_method1("copyto", (out.call_method1("reshape", (array.getattr("shape")?,))?, array))?;
+                    py.import("numpy")?
+                        .call_method1("copyto", (out.call_method1("reshape", (array.getattr("shape")?,))?, array))?;
                     report
                 }
                 _ => {
@@ -387,8 +388,7 @@ mod _pgfrs {
         check_format(format.unwrap_or("pgf"))?;
         let data = Data::extract(data)?;
         let bytes = data.bytes();
-        let (file, _) =
-            py.detach(|| pgf::repair(bytes, &pgf::Limits::default())).map_err(|e| errors::raise(py, &e))?;
+        let (file, _) = py.detach(|| pgf::repair(bytes, &pgf::Limits::default())).map_err(|e| errors::raise(py, &e))?;
         Ok(PyBytes::new(py, &file))
     }
 
@@ -425,7 +425,11 @@ mod _pgfrs {
     }
 
     /// Runs `work` over the items that could be extracted, on the caller's thread or a pool of the call's own.
-    fn over<T: Sync, R: Send>(num_threads: usize, items: &[T], work: impl Fn(&T) -> R + Send + Sync) -> PyResult<Vec<R>> {
+    fn over<T: Sync, R: Send>(
+        num_threads: usize,
+        items: &[T],
+        work: impl Fn(&T) -> R + Send + Sync,
+    ) -> PyResult<Vec<R>> {
         if num_threads == 1 || items.len() < 2 {
             return Ok(items.iter().map(work).collect());
         }
@@ -507,5 +511,4 @@ mod _pgfrs {
         }
         Ok(results)
     }
-
 }

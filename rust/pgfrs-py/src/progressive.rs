@@ -48,8 +48,7 @@ impl ProgressiveDecoder {
     ///     ValueError: a level that the picture does not have.
     #[pyo3(signature = (level=None))]
     fn render<'py>(&self, py: Python<'py>, level: Option<u8>) -> PyResult<Bound<'py, PyAny>> {
-        let (image, _) =
-            py.detach(|| self.decoder.render(level.unwrap_or(0))).map_err(|e| errors::raise(py, &e))?;
+        let (image, _) = py.detach(|| self.decoder.render(level.unwrap_or(0))).map_err(|e| errors::raise(py, &e))?;
         array_of(py, image)
     }
 
