@@ -266,8 +266,8 @@ impl Sample for i32 {
 
 /// Bitmaps of files before version 7: a plane sample is a byte of eight pixels (format section 17).
 ///
-/// `plane` is all of the level, `width` x `height` samples. Packed rows start at plane rows in versions 5 and 6
-/// (`by_rows`), before that they follow one another.
+/// `plane` is all of the level, `width` x `height` samples. Packed rows start at plane rows with the V5 flag
+/// (`by_rows`), without it they follow one another.
 fn export_packed_bits<T: Coefficient>(plane: &[T], width: usize, height: usize, by_rows: bool, pixels: &mut [u8]) {
     let packed = width.div_ceil(8);
     for (y, row) in pixels.chunks_exact_mut(width).enumerate().take(height) {

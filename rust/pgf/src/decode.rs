@@ -756,7 +756,7 @@ fn finish_rows<S: Sample, T: Lift + Plane>(
         if let Some(inverse) = &mut last[0] {
             advance(header, level, inverse, &mut planes[0].buffers[0], height);
         }
-        let by_rows = flags & (flags::V5 | flags::V6) != 0;
+        let by_rows = flags & flags::V5 != 0;
         S::export_packed(&planes[0].buffers[0], width, height, by_rows, samples);
         return;
     }

@@ -28,7 +28,7 @@ pub trait Lift: Coefficient {
     fn update_edge(even: Self, a: Self) -> Self;
     /// `even - ((a + 1) >> 1)`
     fn unupdate_edge(even: Self, a: Self) -> Self;
-    /// `self << shift`
+    /// `self << shift`; 0 where nothing is left of it.
     fn shift_up(self, shift: u32) -> Self;
     /// Largest magnitude, saturating.
     fn largest(values: &[Self]) -> u32;
@@ -71,7 +71,7 @@ macro_rules! lift {
             }
             #[inline(always)]
             fn shift_up(self, shift: u32) -> Self {
-                self << shift
+                self.checked_shl(shift).unwrap_or(0)
             }
             #[inline(always)]
             fn largest(values: &[Self]) -> u32 {

@@ -73,13 +73,14 @@ proptest! {
     ) {
         let header = settings.header().unwrap();
         let coefficients = cases::extreme_coefficients(&header, bits, seed);
-        let file = codec::write(&header, &coefficients, &mut Encoder::new(Padding::Zero, false)).unwrap();
+        let file = codec::write(&header, &coefficients, &mut Encoder::new(Padding::Leftovers, false)).unwrap();
         for level in 0..=usize::from(header.levels) {
             let planes = codec::synthesise(&coefficients, header.quantizer(), level);
             let found = pgf::decode(&file, &strict(level, None)).unwrap();
             prop_assert!(found == image_of_reference(&header, &planes), "level {level}");
         }
         let (found, _) = pgf::read_coefficients(&file, true, &Limits::default()).unwrap();
+        prop_assert!(pgf::write_coefficients(&found).unwrap() == file);
         let planes = codec::synthesise(&coefficients, header.quantizer(), 0);
         prop_assert!(pgf::synthesise(found).unwrap() == image_of_reference(&header, &planes));
     }
@@ -224,5 +225,18 @@ fn every_small_size() {
                 }
             }
         }
+    }
+}
+
+/// Pictures in which a level ends exactly where a macroblock does (format section 11.3).
+#[test]
+fn levels_that_end_with_a_macroblock() {
+    for (m, w, h) in [(mode::GRAY, 128, 128), (mode::GRAY, 256, 256), (mode::GRAY, 512, 128), (mode::RGBA, 256, 128)] {
+        let mut settings = Settings::new(m, w, h);
+        settings.levels = 4;
+        let (header, image, planes) = picture(&settings, Texture::Smooth, 3);
+        let expected = codec::encode_planes(&settings, planes).unwrap();
+        let found = pgf::encode(&image.as_ref(), &bridge::options(&settings, header.used_bits, None)).unwrap();
+        assert!(found == expected, "mode {m} {w} x {h}");
     }
 }

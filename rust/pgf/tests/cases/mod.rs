@@ -181,14 +181,20 @@ pub fn planes(header: &Header, bits: u32, seed: u64) -> Vec<Plane> {
         .collect()
 }
 
-/// Coefficients that all have the largest magnitude of `bits` bits and whose signs follow a pattern in each band: among
-/// them are those for which the sums of the inverse transform grow most.
+/// Coefficients that all have the largest magnitude of `bits` bits, in all bands or only in those of some kinds, and
+/// whose signs follow a pattern in each band: among them are those for which the sums of the inverse transform grow most.
 pub fn extreme_coefficients(header: &Header, bits: u32, seed: u64) -> Coefficients {
     let mut random = Random(seed);
+    let kinds = if random.bits(1) == 1 { 0b1111 } else { random.bits(4) };
     let mut out = codec::zero(header);
     for plane in &mut out {
-        for band in std::iter::once(&mut plane.ll).chain(plane.details.iter_mut().flatten()) {
+        let bands = std::iter::once(&mut plane.ll).chain(plane.details.iter_mut().flatten());
+        for (i, band) in bands.enumerate() {
+            let kind = if i == 0 { 0 } else { 1 + (i - 1) % 3 };
             let mask = random.bits(3) as usize;
+            if kinds >> kind & 1 == 0 {
+                continue;
+            }
             for (i, value) in band.data.iter_mut().enumerate() {
                 let (x, y) = (i % band.w, i / band.w);
                 let odd = (mask & 1) + (mask >> 1 & 1) * x + (mask >> 2) * y;
