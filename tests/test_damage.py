@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
+from bisect import bisect_right
 from collections import Counter
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+import pgfrs
 from pgfrs.damage import KINDS, DamageKind, Edit, apply_edits, damage, damage_with_record
 
 DATA = random.Random(1).randbytes(4000)
@@ -122,3 +126,61 @@ def test_edits_that_do_not_fit_are_refused() -> None:
 )
 def test_an_edit_says_what_it_did(edit: Edit, text: str) -> None:
     assert str(edit) == text
+
+
+class TestDecoding:
+    """What the decoder makes of damage (the report for people is benches/damage_report.py)."""
+
+    def test_a_damaged_length_costs_no_more_than_its_macroblock(self, chelsea: NDArray[np.uint8]) -> None:
+        data = pgfrs.encode(chelsea)
+        offsets = macroblocks(data)
+        for index in range(0, len(offsets), 3):
+            for bit in range(16):
+                damaged = bytearray(data)
+                damaged[offsets[index] + bit // 8] ^= 1 << bit % 8
+                report = pgfrs.decode_with_report(damaged)[1]
+                assert report.macroblocks == len(offsets)
+                assert report.intact >= len(offsets) - 1, f"macroblock {index}, bit {bit}"
+                assert report.damage, f"macroblock {index}, bit {bit} goes unreported"
+
+    @pytest.mark.parametrize("length", [1, 4, 16])
+    @pytest.mark.parametrize("kind", RUNS)
+    def test_one_run_of_bytes_costs_the_macroblocks_it_hits(
+        self, kind: DamageKind, length: int, chelsea: NDArray[np.uint8]
+    ) -> None:
+        data = pgfrs.encode(chelsea)
+        offsets = macroblocks(data)
+        for seed in range(25):
+            damaged, (edit,) = damage_with_record(data, seed=seed, kind=kind, length=length, protect=offsets[0])
+            pixels, report = pgfrs.decode_with_report(damaged)
+            assert pixels.shape == chelsea.shape
+            last = edit.offset + len(edit.removed) - 1
+            hit = bisect_right(offsets, max(edit.offset, last)) - bisect_right(offsets, edit.offset) + 1
+            if edit.kind == "insert":
+                hit = 1 if edit.offset not in offsets else 2
+            assert report.intact >= len(offsets) - hit, f"seed {seed}: {edit}"
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_any_damage_gives_a_picture_or_a_clear_error(self, kind: DamageKind, camera: NDArray[np.uint8]) -> None:
+        data = pgfrs.encode(camera[::4, ::4], quality=3)
+        refused = 0
+        for seed in range(150):
+            length = 1 if kind == "cut" else 1 + seed % 9
+            damaged = damage(data, seed=seed, kind=kind, length=length)
+            try:
+                pixels, report = pgfrs.decode_with_report(damaged)
+            except pgfrs.PgfError as error:
+                assert str(error)
+                refused += 1
+            else:
+                assert pixels.shape == (report.height, report.width)
+        assert refused < 10, "damage to the header is rare"
+
+
+def macroblocks(data: bytes) -> list[int]:
+    """Where the macroblocks of an undamaged file without ROI begin."""
+    offsets, at = [], pgfrs.read_info(data).data_offset
+    while at < len(data):
+        offsets.append(at)
+        at += 2 + 4 * int.from_bytes(data[at : at + 2], "little")
+    return offsets
