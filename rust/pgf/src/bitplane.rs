@@ -323,7 +323,7 @@ pub(crate) enum Ending {
     Spare,
     /// The bytes ended inside a plane; what had arrived of it is used.
     Cut,
-    /// A plane contradicts itself; it and the planes below are left out.
+    /// A plane contradicts itself.
     Broken,
 }
 
@@ -442,7 +442,9 @@ impl BlockDecoder {
 
     /// Decodes the code words `code` of a macroblock of `values.len()` coefficients.
     ///
-    /// `cut` says that more words belong to the macroblock than are there. Planes that fail the checks are left out.
+    /// `cut` says that more words belong to the macroblock than are there. A first plane that fails
+    /// the checks is left out with all below it. A lower one is used all the same: an error leaves the coefficients in
+    /// front of it right in this and all lower planes, and those behind it are no worse off than without them.
     /// Coefficients of which nothing is known become 0. The number of announced planes must fit `T`.
     pub fn decode<T: Coefficient>(&mut self, code: &[u8], cut: bool, checks: Checks, values: &mut [T]) -> BlockOutcome {
         assert!(!values.is_empty() && values.len() <= BLOCK_VALUES);
@@ -451,15 +453,17 @@ impl BlockDecoder {
             return BlockOutcome { planes: 0, lowest: 0, ending: Ending::Cut, words: 0 };
         };
         let planes = announced_planes(*first);
-        let outcome = self.decode_lists(code, cut, checks, values.len(), planes);
+        let outcome = self.decode_lists(code, cut, checks, false, values.len(), planes);
         T::from_planes(values, planes, outcome.lowest, &BitPlanesHandle(&mut self.store));
         outcome
     }
 
-    /// How the code of a macroblock of `count` coefficients ends; no coefficients are made.
-    pub fn examine(&mut self, code: &[u8], checks: Checks, count: usize) -> Ending {
-        let Some(first) = code.first() else { return Ending::Cut };
-        self.decode_lists(code, false, checks, count, announced_planes(*first)).ending
+    /// What decoding the code of a macroblock of `count` coefficients finds; no coefficients are made.
+    pub fn examine(&mut self, code: &[u8], checks: Checks, count: usize) -> BlockOutcome {
+        match code.first() {
+            Some(first) => self.decode_lists(code, false, checks, true, count, announced_planes(*first)),
+            None => BlockOutcome { planes: 0, lowest: 0, ending: Ending::Cut, words: 0 },
+        }
     }
 
     /// Whether the first fields of `code` could be those of a macroblock; a quick look before [`examine`](Self::examine).
@@ -469,14 +473,22 @@ impl BlockDecoder {
         lists && fields.refinement <= 8 * code.len()
     }
 
-    fn decode_lists(&mut self, code: &[u8], cut: bool, checks: Checks, count: usize, planes: usize) -> BlockOutcome {
+    fn decode_lists(
+        &mut self,
+        code: &[u8],
+        cut: bool,
+        checks: Checks,
+        examine: bool,
+        count: usize,
+        planes: usize,
+    ) -> BlockOutcome {
         self.store.reserve(planes);
         #[cfg(target_arch = "x86_64")]
         if let Some(bmi2) = crate::bits::Bmi2::detect() {
             // SAFETY: `bmi2` proves that the processor has the features.
-            return unsafe { self.decode_bmi2(bmi2, code, cut, checks, count, planes) };
+            return unsafe { self.decode_bmi2(bmi2, code, cut, checks, examine, count, planes) };
         }
-        self.decode_planes(Portable, code, cut, checks, count, planes)
+        self.decode_planes(Portable, code, cut, checks, examine, count, planes)
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -487,10 +499,11 @@ impl BlockDecoder {
         code: &[u8],
         cut: bool,
         checks: Checks,
+        examine: bool,
         count: usize,
         planes: usize,
     ) -> BlockOutcome {
-        self.decode_planes(moves, code, cut, checks, count, planes)
+        self.decode_planes(moves, code, cut, checks, examine, count, planes)
     }
 
     #[inline(always)]
@@ -500,6 +513,7 @@ impl BlockDecoder {
         code: &[u8],
         cut: bool,
         checks: Checks,
+        examine: bool,
         count: usize,
         planes: usize,
     ) -> BlockOutcome {
@@ -507,17 +521,17 @@ impl BlockDecoder {
         self.significant[..words].fill(0);
         self.store.signs[..words].fill(0);
         let available = 8 * code.len();
-        let (mut position, mut known) = (5, 0);
+        let (mut position, mut known, mut broken) = (5, 0, false);
         for p in (0..planes).rev() {
             let open = count - known;
             let fields = PlaneFields::read(code, position);
             if fields.refinement + known > available {
-                let some = self.part_of_plane(p, code, position, count);
+                let some = !broken && self.part_of_plane(p, code, position, count);
                 return BlockOutcome {
                     planes,
                     lowest: if some { p } else { p + 1 },
                     // Planes that run out of a whole macroblock contradict its length.
-                    ending: if cut { Ending::Cut } else { Ending::Broken },
+                    ending: if cut && !broken { Ending::Cut } else { Ending::Broken },
                     words: position / 32,
                 };
             }
@@ -533,9 +547,11 @@ impl BlockDecoder {
                 }
                 Form::C => fields.stated == open && fields.code_length == count_ones(code, fields.significance, open),
             };
-            if !sound && checks != Checks::None {
+            if !sound && checks != Checks::None && (examine || p + 1 == planes) {
+                // In the first plane it may be their number that is wrong, which would scale everything.
                 return BlockOutcome { planes, lowest: p + 1, ending: Ending::Broken, words: position / 32 };
             }
+            broken |= !sound && checks != Checks::None;
             let new = match fields.form {
                 Form::A => apply(
                     moves,
@@ -561,7 +577,11 @@ impl BlockDecoder {
             position = align(fields.refinement + known);
             known += new;
         }
-        let ending = if position == available && !cut { Ending::Whole } else { Ending::Spare };
+        let ending = match position == available && !cut {
+            _ if broken => Ending::Broken,
+            true => Ending::Whole,
+            false => Ending::Spare,
+        };
         BlockOutcome { planes, lowest: 0, ending, words: position / 32 }
     }
 

@@ -5,11 +5,11 @@
 //! such macroblocks are tied to their place in the picture by the start of the data, by the end of the file and by
 //! the tile headers of ROI files; what lies between two stretches is what was damaged.
 
-use crate::bitplane::{BlockDecoder, Checks, Ending, MAX_WORDS};
+use crate::bitplane::{BlockDecoder, BlockOutcome, Checks, Ending, MAX_WORDS};
 use crate::error::{Error, Result};
 use crate::header::{FileHeader, HEADER_BYTES, MAGIC, MAX_LEVELS, PALETTE_BYTES, RawHeader, flags, mode_of_bits};
 use crate::image::Mode;
-use crate::macroblock::{Place, head_bytes, read_head, tile_header};
+use crate::macroblock::{Head, Place, head_bytes, read_head, tile_header};
 use crate::planes::BLOCK_VALUES;
 use crate::report::{Damage, DamageKind};
 use crate::scan::{Block, Order, Style};
@@ -55,7 +55,7 @@ fn starts_well(file: &FileHeader, data: &[u8]) -> Option<bool> {
     }
     let code = data.get(start..start + 4 * head.words)?;
     let mut decoder = BlockDecoder::new();
-    Some(decoder.examine(code, checks_of(file), block.values) == Ending::Whole)
+    Some(decoder.examine(code, checks_of(file), block.values).ending == Ending::Whole)
 }
 
 /// How strictly macroblocks of a file can be checked.
@@ -192,8 +192,8 @@ pub(crate) fn locate(data: &[u8], file: &FileHeader, blocks: &[Block]) -> Mended
         checks: checks_of(file),
         blocks,
         decoder: BlockDecoder::new(),
-        // Sixty-four readings of the data, and enough for small files to be searched everywhere.
-        effort: 64 * data.len() as u64 + (1 << 20),
+        // So many readings of the data, and enough for small files to be searched everywhere.
+        effort: 256 * data.len() as u64 + (1 << 24),
     };
     let stretches = search.stretches(file);
     search.assemble(file, stretches)
@@ -217,21 +217,43 @@ impl Search<'_> {
         if head.words == 0 || head.words > MAX_WORDS || start + 4 * head.words > self.data.len() {
             return None;
         }
-        let stated = usize::from(head.tile & 0x7FFF);
-        let values = match values {
-            Some(values) => values,
-            None if !self.roi => BLOCK_VALUES,
-            None if (1..=BLOCK_VALUES).contains(&stated) => stated,
-            None => return None,
-        };
+        let values = self.values(&head, values)?;
         let end = start + 4 * head.words;
+        let outcome = self.attempt(start, end, values)?;
+        (outcome.ending == Ending::Whole).then_some((end, head.tile))
+    }
+
+    /// Coefficients of a macroblock: as the caller knows, as every plain file has, or as a tile header says.
+    fn values(&self, head: &Head, known: Option<usize>) -> Option<usize> {
+        let stated = usize::from(head.tile & 0x7FFF);
+        match known {
+            None if self.roi => (1..=BLOCK_VALUES).contains(&stated).then_some(stated),
+            None => Some(BLOCK_VALUES),
+            known => known,
+        }
+    }
+
+    /// Decodes the bytes as a macroblock, if they look like one.
+    fn attempt(&mut self, start: usize, end: usize, values: usize) -> Option<BlockOutcome> {
+        let code = &self.data[start..end];
         self.effort = self.effort.saturating_sub(64);
-        if !self.decoder.could_be(&self.data[start..end], values) {
+        if !self.decoder.could_be(code, values) {
             return None;
         }
-        self.effort = self.effort.saturating_sub(4 * head.words as u64);
-        let ending = self.decoder.examine(&self.data[start..end], self.checks, values);
-        (ending == Ending::Whole).then_some((end, head.tile))
+        let outcome = self.decoder.examine(code, self.checks, values);
+        self.effort = self.effort.saturating_sub(512 + 4 * outcome.words as u64);
+        Some(outcome)
+    }
+
+    /// The end and tile header of a macroblock at `at` whose stated length is wrong: its planes tell the length.
+    fn by_planes(&mut self, at: usize, values: Option<usize>) -> Option<(usize, u16)> {
+        let head = read_head(self.data, at, self.roi)?;
+        let start = at + head_bytes(self.roi);
+        let values = self.values(&head, values)?;
+        let outcome = self.attempt(start, self.data.len().min(start + 4 * MAX_WORDS), values)?;
+        let end = start + 4 * outcome.words;
+        let sound = outcome.lowest == 0 && matches!(outcome.ending, Ending::Whole | Ending::Spare);
+        (sound && (end == self.data.len() || self.exact(end, None).is_some())).then_some((end, head.tile))
     }
 
     /// Follows stated lengths from `at` over damaged macroblocks until one is exact or the data end just there.
@@ -270,7 +292,8 @@ impl Search<'_> {
             if stretches.is_empty() && known.is_none() {
                 break;
             }
-            if let Some((end, tile)) = self.exact(at, known.map(|b| b.values)) {
+            let values = known.map(|b| b.values);
+            if let Some((end, tile)) = self.exact(at, values).or_else(|| self.by_planes(at, values)) {
                 now.places.push(Place::Whole { head: at, start: at + head_bytes(self.roi), end });
                 now.tiles.push(tile);
                 at = end;
@@ -318,12 +341,16 @@ impl Search<'_> {
                 }
             }
         }
-        for next in at + 1..self.data.len() {
-            if self.effort == 0 {
-                return None;
-            }
-            if self.exact(next, None).is_some() {
-                return Some(next);
+        // Whole words away first: there it is unless bytes were lost or added.
+        let first = at + head_bytes(self.roi);
+        for phase in [0, 1, 2, 3] {
+            for next in (first + phase..self.data.len()).step_by(4) {
+                if self.effort == 0 {
+                    return None;
+                }
+                if self.exact(next, None).is_some() {
+                    return Some(next);
+                }
             }
         }
         None
@@ -374,13 +401,18 @@ impl Search<'_> {
             for (i, place) in stretch.places.iter().enumerate() {
                 let Some(slot) = mended.places.get_mut(stretch.index + i) else { break };
                 *slot = *place;
+                let Place::Whole { head, start, end } = *place else { continue };
+                if read_head(self.data, head, self.roi).is_none_or(|h| start + 4 * h.words != end) {
+                    let message = format!("macroblock {}: its planes tell its length", stretch.index + i);
+                    let bytes = head..head + 2;
+                    mended.damage.push(Damage { bytes, kind: DamageKind::WordLength, repaired: true, message });
+                    mended.repaired[stretch.index + i] = true;
+                }
                 if self.roi && stretch.tiles[i] != tile_header(&self.blocks[stretch.index + i]) {
-                    if let Place::Whole { head, .. } = place {
-                        let message = format!("macroblock {}: the geometry tells its tile header", stretch.index + i);
-                        let bytes = head + 2..head + 4;
-                        mended.damage.push(Damage { bytes, kind: DamageKind::TileHeader, repaired: true, message });
-                        mended.repaired[stretch.index + i] = true;
-                    }
+                    let message = format!("macroblock {}: the geometry tells its tile header", stretch.index + i);
+                    let bytes = head + 2..head + 4;
+                    mended.damage.push(Damage { bytes, kind: DamageKind::TileHeader, repaired: true, message });
+                    mended.repaired[stretch.index + i] = true;
                 }
             }
             mended.end = mended.end.max(stretch.end);
@@ -425,7 +457,7 @@ impl Search<'_> {
         if !tail
             && count == 1
             && whole
-            && self.decoder.examine(&self.data[start..to], self.checks, values) == Ending::Whole
+            && self.decoder.examine(&self.data[start..to], self.checks, values).ending == Ending::Whole
         {
             mended.places[index] = Place::Whole { head: from, start, end: to };
             mended.repaired[index] = true;
