@@ -420,6 +420,21 @@ impl PlaneFields {
     }
 }
 
+/// One macroblock to decode.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    code: &'a [u8],
+    /// More words belong to the macroblock than are there.
+    cut: bool,
+    checks: Checks,
+    /// Stop at the first plane that fails the checks.
+    examine: bool,
+    /// Coefficients.
+    count: usize,
+    /// Bit planes.
+    planes: usize,
+}
+
 /// Decodes macroblocks; keeps its buffers between them.
 pub(crate) struct BlockDecoder {
     store: BitPlanes,
@@ -453,7 +468,7 @@ impl BlockDecoder {
             return BlockOutcome { planes: 0, lowest: 0, ending: Ending::Cut, words: 0 };
         };
         let planes = announced_planes(*first);
-        let outcome = self.decode_lists(code, cut, checks, false, values.len(), planes);
+        let outcome = self.decode_lists(Job { code, cut, checks, examine: false, count: values.len(), planes });
         T::from_planes(values, planes, outcome.lowest, &BitPlanesHandle(&mut self.store));
         outcome
     }
@@ -461,7 +476,10 @@ impl BlockDecoder {
     /// What decoding the code of a macroblock of `count` coefficients finds; no coefficients are made.
     pub fn examine(&mut self, code: &[u8], checks: Checks, count: usize) -> BlockOutcome {
         match code.first() {
-            Some(first) => self.decode_lists(code, false, checks, true, count, announced_planes(*first)),
+            Some(first) => {
+                let planes = announced_planes(*first);
+                self.decode_lists(Job { code, cut: false, checks, examine: true, count, planes })
+            }
             None => BlockOutcome { planes: 0, lowest: 0, ending: Ending::Cut, words: 0 },
         }
     }
@@ -473,50 +491,25 @@ impl BlockDecoder {
         lists && fields.refinement <= 8 * code.len()
     }
 
-    fn decode_lists(
-        &mut self,
-        code: &[u8],
-        cut: bool,
-        checks: Checks,
-        examine: bool,
-        count: usize,
-        planes: usize,
-    ) -> BlockOutcome {
-        self.store.reserve(planes);
+    fn decode_lists(&mut self, job: Job<'_>) -> BlockOutcome {
+        self.store.reserve(job.planes);
         #[cfg(target_arch = "x86_64")]
         if let Some(bmi2) = crate::bits::Bmi2::detect() {
             // SAFETY: `bmi2` proves that the processor has the features.
-            return unsafe { self.decode_bmi2(bmi2, code, cut, checks, examine, count, planes) };
+            return unsafe { self.decode_bmi2(bmi2, job) };
         }
-        self.decode_planes(Portable, code, cut, checks, examine, count, planes)
+        self.decode_planes(Portable, job)
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "bmi1,bmi2,lzcnt,popcnt")]
-    fn decode_bmi2(
-        &mut self,
-        moves: crate::bits::Bmi2,
-        code: &[u8],
-        cut: bool,
-        checks: Checks,
-        examine: bool,
-        count: usize,
-        planes: usize,
-    ) -> BlockOutcome {
-        self.decode_planes(moves, code, cut, checks, examine, count, planes)
+    fn decode_bmi2(&mut self, moves: crate::bits::Bmi2, job: Job<'_>) -> BlockOutcome {
+        self.decode_planes(moves, job)
     }
 
     #[inline(always)]
-    fn decode_planes<M: BitMoves>(
-        &mut self,
-        moves: M,
-        code: &[u8],
-        cut: bool,
-        checks: Checks,
-        examine: bool,
-        count: usize,
-        planes: usize,
-    ) -> BlockOutcome {
+    fn decode_planes<M: BitMoves>(&mut self, moves: M, job: Job<'_>) -> BlockOutcome {
+        let Job { code, cut, checks, examine, count, planes } = job;
         let words = count.div_ceil(64);
         self.significant[..words].fill(0);
         self.store.signs[..words].fill(0);

@@ -381,7 +381,7 @@ impl Attempt<'_> {
         let mut planes: Vec<PlaneData<T>> = self.layouts.iter().map(PlaneData::new).collect();
         let mut peaks = Peaks::new(self.header);
         let mut coder = BlockDecoder::new();
-        let mut values = vec![T::default(); BLOCK_VALUES];
+        let mut values = [T::default(); BLOCK_VALUES];
         outcomes.clear();
         for ((block, place), wanted) in self.blocks.iter().zip(places).zip(self.wanted) {
             let (start, end, cut) = match *place {

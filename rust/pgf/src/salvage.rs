@@ -453,7 +453,7 @@ impl Search<'_> {
             return;
         }
         let values = self.blocks[index].values;
-        let whole = (to - start) % 4 == 0 && (to - start) / 4 <= MAX_WORDS;
+        let whole = (to - start).is_multiple_of(4) && (to - start) / 4 <= MAX_WORDS;
         if !tail
             && count == 1
             && whole
