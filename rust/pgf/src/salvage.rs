@@ -55,7 +55,12 @@ fn starts_well(file: &FileHeader, data: &[u8]) -> Option<bool> {
     }
     let code = data.get(start..start + 4 * head.words)?;
     let mut decoder = BlockDecoder::new();
-    Some(decoder.examine(code, checks_of(file), block.values).ending == Ending::Whole)
+    match decoder.examine(code, checks_of(file), block.values).ending {
+        Ending::Whole => Some(true),
+        // Spare words are legal, and all planes are in order: no reason to doubt the header.
+        Ending::Spare => None,
+        Ending::Cut | Ending::Broken => Some(false),
+    }
 }
 
 /// How strictly macroblocks of a file can be checked.
@@ -148,9 +153,17 @@ pub(crate) fn contradiction(file: &FileHeader, data: &[u8], announced: u64) -> O
         return None;
     }
     let (mut at, mut count, roi) = (file.data_offset, 0u64, file.roi());
+    let mut decoder = BlockDecoder::new();
     while at < data.len() {
         let head = read_head(data, at, roi).filter(|h| (1..=MAX_WORDS).contains(&h.words))?;
-        at += head_bytes(roi) + 4 * head.words;
+        let start = at + head_bytes(roi);
+        at = start + 4 * head.words;
+        let values = if roi { usize::from(head.tile & 0x7FFF) } else { BLOCK_VALUES };
+        // A wrong length can reach the end of the data by chance: only sound macroblocks count.
+        let code = data.get(start..at).filter(|_| (1..=BLOCK_VALUES).contains(&values))?;
+        if decoder.examine(code, checks_of(file), values).ending != Ending::Whole {
+            return None;
+        }
         count += 1;
     }
     if at != data.len() || count == announced {
