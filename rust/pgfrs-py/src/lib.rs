@@ -167,8 +167,10 @@ mod _pgfrs {
     ///     ValueError: the array's type or shape, or an option, does not fit.
     ///     UnsupportedError: a format or payload that is not there, or samples too noisy for the format.
     #[pyfunction]
-    #[pyo3(signature = (image, /, *, format="pgf", quality=0, levels=None, mode=None, roi=false, payload="packed",
-        max_bytes=None, user_data=None, palette=None, used_bits=None, num_threads=1, out=None))]
+    #[pyo3(signature = (image: "numpy.typing.ArrayLike", /, *, format="pgf", quality=0, levels=None, mode=None, roi=false, payload="packed",
+        max_bytes=None, user_data: "typing_extensions.Buffer | None" = None,
+        palette: "numpy.typing.NDArray[numpy.uint8] | None" = None, used_bits=None, num_threads=1,
+        out: "typing_extensions.Buffer | None" = None) -> "bytes")]
     #[allow(clippy::too_many_arguments)]
     fn encode<'py>(
         py: Python<'py>,
@@ -315,7 +317,8 @@ mod _pgfrs {
     /// Warns:
     ///     DamageWarning: the data are cut or damaged; what is missing is zero in the wavelet domain.
     #[pyfunction]
-    #[pyo3(signature = (data, /, *, level=0, region=None, mode=None, strict=false, limits=None, num_threads=1, out=None))]
+    #[pyo3(signature = (data: "typing_extensions.Buffer", /, *, level=0, region=None, mode=None, strict=false, limits=None,
+        num_threads=1, out: "numpy.typing.NDArray[typing.Any] | None" = None) -> "numpy.typing.NDArray[typing.Any]")]
     #[allow(clippy::too_many_arguments)]
     fn decode<'py>(
         py: Python<'py>,
@@ -338,7 +341,9 @@ mod _pgfrs {
     ///
     /// Takes the arguments of :func:`decode` and returns the array and a :class:`DecodeReport`.
     #[pyfunction]
-    #[pyo3(signature = (data, /, *, level=0, region=None, mode=None, strict=false, limits=None, num_threads=1, out=None))]
+    #[pyo3(signature = (data: "typing_extensions.Buffer", /, *, level=0, region=None, mode=None, strict=false, limits=None,
+        num_threads=1, out: "numpy.typing.NDArray[typing.Any] | None" = None)
+        -> "tuple[numpy.typing.NDArray[typing.Any], DecodeReport]")]
     #[allow(clippy::too_many_arguments)]
     fn decode_with_report<'py>(
         py: Python<'py>,
@@ -361,7 +366,7 @@ mod _pgfrs {
     ///     TruncatedError: the header is cut.
     ///     FormatError: the header contradicts itself beyond recovery.
     #[pyfunction]
-    #[pyo3(signature = (data, /))]
+    #[pyo3(signature = (data: "typing_extensions.Buffer", /))]
     fn read_info(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<ImageInfo> {
         let data = Data::extract(data)?;
         let file: FileHeader = pgf::read_header(data.bytes()).map_err(|e| errors::raise(py, &e))?;
@@ -370,7 +375,7 @@ mod _pgfrs {
 
     /// Whether data start like a file of this package; ``None`` if they are too short to tell.
     #[pyfunction]
-    #[pyo3(signature = (data, /))]
+    #[pyo3(signature = (data: "typing_extensions.Buffer", /))]
     fn check(data: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
         Ok(pgf::check(Data::extract(data)?.bytes()))
     }
@@ -383,7 +388,7 @@ mod _pgfrs {
     /// Raises:
     ///     FormatError: the header is cut or contradicts itself beyond recovery.
     #[pyfunction]
-    #[pyo3(signature = (data, /, *, format=None))]
+    #[pyo3(signature = (data: "typing_extensions.Buffer", /, *, format=None))]
     fn repair<'py>(py: Python<'py>, data: &Bound<'py, PyAny>, format: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
         check_format(format.unwrap_or("pgf"))?;
         let data = Data::extract(data)?;
@@ -397,7 +402,7 @@ mod _pgfrs {
     /// Raises:
     ///     UnsupportedError: any other container.
     #[pyfunction]
-    #[pyo3(signature = (data, format, /, *, payload=None))]
+    #[pyo3(signature = (data: "typing_extensions.Buffer", format, /, *, payload=None))]
     fn transcode<'py>(
         py: Python<'py>,
         data: &Bound<'py, PyAny>,
@@ -441,8 +446,9 @@ mod _pgfrs {
     /// Takes a sequence of arrays and the options of :func:`encode`; returns a list that holds, picture by picture,
     /// the file as ``bytes`` or the ``PgfError`` that stands in its way. One bad picture never stops the others.
     #[pyfunction]
-    #[pyo3(signature = (images, /, *, num_threads=1, format="pgf", quality=0, levels=None, mode=None, roi=false,
-        payload="packed", max_bytes=None, user_data=None, palette=None, used_bits=None))]
+    #[pyo3(signature = (images: "collections.abc.Iterable[numpy.typing.ArrayLike]", /, *, num_threads=1, format="pgf", quality=0, levels=None, mode=None, roi=false,
+        payload="packed", max_bytes=None, user_data: "typing_extensions.Buffer | None" = None,
+        palette: "numpy.typing.NDArray[numpy.uint8] | None" = None, used_bits=None) -> "list[bytes | Exception]")]
     #[allow(clippy::too_many_arguments)]
     fn encode_batch<'py>(
         py: Python<'py>,
@@ -483,7 +489,8 @@ mod _pgfrs {
     /// array or the ``PgfError`` that stands in its way. Cut and damaged files give the best picture without a
     /// warning, unless ``strict``.
     #[pyfunction]
-    #[pyo3(signature = (blobs, /, *, num_threads=1, level=0, region=None, mode=None, strict=false, limits=None))]
+    #[pyo3(signature = (blobs: "collections.abc.Iterable[typing_extensions.Buffer]", /, *, num_threads=1, level=0,
+        region=None, mode=None, strict=false, limits=None) -> "list[numpy.typing.NDArray[typing.Any] | Exception]")]
     #[allow(clippy::too_many_arguments)]
     fn decode_batch<'py>(
         py: Python<'py>,

@@ -30,7 +30,7 @@ impl ProgressiveDecoder {
     /// Raises:
     ///     FormatError: the header is wrong beyond recovery.
     ///     LimitsError: the picture is over the limits.
-    #[pyo3(signature = (chunk, /))]
+    #[pyo3(signature = (chunk: "typing_extensions.Buffer", /))]
     fn feed(&mut self, py: Python<'_>, chunk: &Bound<'_, PyAny>) -> PyResult<Progress> {
         let data = Data::extract(chunk)?;
         let (bytes, decoder) = (data.bytes(), &mut self.decoder);
@@ -46,7 +46,7 @@ impl ProgressiveDecoder {
     /// Raises:
     ///     TruncatedError: the header is not whole yet.
     ///     ValueError: a level that the picture does not have.
-    #[pyo3(signature = (level=None))]
+    #[pyo3(signature = (level=None) -> "numpy.typing.NDArray[typing.Any]")]
     fn render<'py>(&self, py: Python<'py>, level: Option<u8>) -> PyResult<Bound<'py, PyAny>> {
         let (image, _) = py.detach(|| self.decoder.render(level.unwrap_or(0))).map_err(|e| errors::raise(py, &e))?;
         array_of(py, image)
