@@ -302,7 +302,7 @@ def repair(inputs: tuple[str, ...], output: str | None, force: bool, quiet: bool
     def work(job: Job, _: Console) -> str:
         job.check_target(force=force)
         data = job.read()
-        _, report = pgfrs.decode_with_report(data)
+        report = pgfrs.decode_with_report(data)[1]
         repaired = pgfrs.repair(data)
         job.write(repaired, force=force)
         return f"{_arrow(job)}: {len(data):,} -> {len(repaired):,} bytes\n{_describe.report(report)}"
