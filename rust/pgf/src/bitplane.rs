@@ -195,7 +195,9 @@ impl BlockEncoder {
         }
         sink.finish();
         let mut significance = None;
-        if new > 0 && !self.favor_speed {
+        // Behind the first plane, form C overwrites all of a form B that was tried, so that its length is enough.
+        let tried = new > 0 && !self.favor_speed;
+        if tried && (position == 5 || sign_runs_length(&list, new) < new) {
             let start = position + 32;
             let mut sink = CodeSink::new(&mut self.code, (start & 7) as u32);
             sign_runs(&list, new, &mut sink);
@@ -287,6 +289,82 @@ impl BlockEncoder {
         self.scratch[end..end + 16].copy_from_slice(&behind);
         8 * end
     }
+}
+
+/// States of the sign run coder with `k` below this number: `2^k - 1` plus the ones of the run so far.
+const SIGN_RUN_LEVELS: u32 = 5;
+const SIGN_RUN_STATES: usize = (1 << SIGN_RUN_LEVELS) - 1;
+
+/// For each state and each four signs: the state behind them and the bits that they cost. The last state stands for
+/// `k` beyond the table.
+static SIGN_RUN_STEPS: [[(u8, u8); 16]; SIGN_RUN_STATES] = sign_run_steps();
+
+const fn sign_run_steps() -> [[(u8, u8); 16]; SIGN_RUN_STATES] {
+    let mut steps = [[(0, 0); 16]; SIGN_RUN_STATES];
+    let mut state = 0;
+    while state < SIGN_RUN_STATES {
+        let mut signs = 0;
+        while signs < 16 {
+            let mut k = (state + 1).ilog2();
+            let mut ones = state + 1 - (1 << k);
+            let (mut cost, mut i, mut beyond) = (0, 0, false);
+            while i < 4 {
+                if signs >> i & 1 == 1 {
+                    ones += 1;
+                    if ones == 1 << k {
+                        cost += 1;
+                        k += 1;
+                        ones = 0;
+                        beyond |= k >= SIGN_RUN_LEVELS;
+                    }
+                } else {
+                    cost += 1 + k;
+                    k = k.saturating_sub(1);
+                    ones = 0;
+                }
+                i += 1;
+            }
+            let next = if beyond { u8::MAX } else { ((1 << k) - 1 + ones) as u8 };
+            steps[state][signs] = (next, cost as u8);
+            signs += 1;
+        }
+        state += 1;
+    }
+    steps
+}
+
+/// The length of form B's code for `count` sign bits; 0 where only writing it tells.
+fn sign_runs_length(list: &[u8], count: usize) -> usize {
+    let (mut state, mut length) = (0usize, 0usize);
+    for byte in &list[..count / 8] {
+        for signs in [byte & 15, byte >> 4] {
+            let (next, cost) = SIGN_RUN_STEPS[state][usize::from(signs)];
+            length += usize::from(cost);
+            if next == u8::MAX {
+                // Long runs of negative signs: this code may well be the shortest.
+                return 0;
+            }
+            state = usize::from(next);
+        }
+    }
+    let mut k = (state + 1).ilog2();
+    let mut ones = state + 1 - (1 << k);
+    for at in count / 8 * 8..count {
+        if list[at / 8] >> (at % 8) & 1 == 1 {
+            ones += 1;
+            if ones == 1 << k {
+                length += 1;
+                k += 1;
+                ones = 0;
+            }
+        } else {
+            length += 1 + k as usize;
+            k = k.saturating_sub(1);
+            ones = 0;
+        }
+    }
+    // A run that the list's end cuts is coded like one that a zero ends.
+    length + if ones > 0 { 1 + k as usize } else { 0 }
 }
 
 /// Form B: runs of ones (negative signs) in `count` sign bits (format section 12.4).
@@ -745,4 +823,39 @@ fn apply<M: BitMoves>(
         significant[w] = known | hits;
     }
     new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lemma behind skipping the attempt: form B is at most 1.5 bits a sign and a few more.
+    #[test]
+    fn sign_run_lengths_are_those_of_the_code() {
+        let mut seed = 11u64;
+        let mut next = move || {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) as u8
+        };
+        let mut code = vec![0; CODE_BYTES];
+        for bias in 0..6 {
+            for count in [1, 2, 3, 7, 8, 9, 31, 32, 33, 500, 4001] {
+                let draw = |_| match bias {
+                    0 => next(),
+                    1 => next() & next(),
+                    2 => next() & next() & next(),
+                    3 => next() | next(),
+                    4 => [0x77, 0x07, 0x7F, 0x03][usize::from(next() & 3)],
+                    _ => 0xFF,
+                };
+                let list: Vec<u8> = (0..count / 8 + 24).map(draw).collect();
+                let mut sink = CodeSink::new(&mut code, 0);
+                sign_runs(&list, count, &mut sink);
+                let length = sink.position();
+                let found = sign_runs_length(&list, count);
+                assert!(found == length || found == 0, "bias {bias} count {count}: {found} for {length}");
+                assert!(2 * length <= 3 * count + 2, "bias {bias} count {count}: {length} bits");
+            }
+        }
+    }
 }

@@ -38,6 +38,61 @@ pub(crate) trait Plane: Coefficient {
     fn export_plain(planes: &[&[Self]; MAX_PLANES], channels: usize, pixels: &mut [u8]);
 }
 
+/// Pixels that are converted together.
+const STRIP: usize = 64;
+
+/// Puts three rows of samples together, pixel by pixel; `out` may be shorter than three times the rows.
+#[inline(always)]
+fn interleave3(a: &[u8; STRIP], b: &[u8; STRIP], c: &[u8; STRIP], out: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Ok(out) = <&mut [u8; 3 * STRIP]>::try_from(&mut *out)
+        && is_x86_feature_detected!("ssse3")
+    {
+        // SAFETY: the processor has SSSE3.
+        unsafe { interleave3_ssse3(a, b, c, out) };
+        return;
+    }
+    for (pixel, ((a, b), c)) in out.chunks_exact_mut(3).zip(a.iter().zip(b).zip(c)) {
+        pixel.copy_from_slice(&[*a, *b, *c]);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "ssse3")]
+fn interleave3_ssse3(a: &[u8; STRIP], b: &[u8; STRIP], c: &[u8; STRIP], out: &mut [u8; 3 * STRIP]) {
+    use std::arch::x86_64::*;
+    // Byte i of output register r is sample (16 r + i) / 3 of row (16 r + i) % 3; 0x80 leaves a zero.
+    const fn picks(register: usize, row: usize) -> [u8; 16] {
+        let mut picks = [0x80; 16];
+        let mut i = 0;
+        while i < 16 {
+            if (16 * register + i) % 3 == row {
+                picks[i] = ((16 * register + i) / 3) as u8;
+            }
+            i += 1;
+        }
+        picks
+    }
+    const PICKS: [[[u8; 16]; 3]; 3] = [
+        [picks(0, 0), picks(0, 1), picks(0, 2)],
+        [picks(1, 0), picks(1, 1), picks(1, 2)],
+        [picks(2, 0), picks(2, 1), picks(2, 2)],
+    ];
+    // SAFETY: a load of an array of 16 bytes.
+    let load = |bytes: &[u8; 16]| unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
+    let rows = a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0).zip(c.as_chunks::<16>().0);
+    for (out, ((a, b), c)) in out.as_chunks_mut::<48>().0.iter_mut().zip(rows) {
+        let (a, b, c) = (load(a), load(b), load(c));
+        for (out, [pick_a, pick_b, pick_c]) in out.as_chunks_mut::<16>().0.iter_mut().zip(&PICKS) {
+            let a = _mm_shuffle_epi8(a, load(pick_a));
+            let b = _mm_shuffle_epi8(b, load(pick_b));
+            let c = _mm_shuffle_epi8(c, load(pick_c));
+            // SAFETY: a store to an array of 16 bytes.
+            unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), _mm_or_si128(_mm_or_si128(a, b), c)) };
+        }
+    }
+}
+
 macro_rules! plane {
     ($type:ty) => {
         impl Plane for $type {
@@ -71,14 +126,28 @@ macro_rules! plane {
                 let [p0, p1, p2, p3, ..] = planes;
                 let offset = <$type>::from(offset);
                 let top = 2 * offset - 1;
-                let pixels = pixels.as_chunks_mut::<N>().0;
-                let rows = p0.iter().zip(*p1).zip(*p2);
-                for (pixel, ((y, u), v)) in pixels.iter_mut().zip(rows) {
-                    let g = y.wrapping_add(offset).wrapping_sub(u.wrapping_add(*v) >> 2).clamp(0, top);
-                    pixel[1] = g as u8;
-                    pixel[red] = u.wrapping_add(g).clamp(0, top) as u8;
-                    pixel[2 - red] = v.wrapping_add(g).clamp(0, top) as u8;
+                let (mut r, mut g, mut b) = ([0u8; STRIP], [0u8; STRIP], [0u8; STRIP]);
+                let strips = p0.chunks(STRIP).zip(p1.chunks(STRIP)).zip(p2.chunks(STRIP));
+                for (((y, u), v), pixels) in strips.zip(pixels.chunks_mut(N * STRIP)) {
+                    // Plane by plane first, which compiles to vector code; then the samples are put together.
+                    let rows = r.iter_mut().zip(&mut g).zip(&mut b);
+                    for (((r, g), b), ((y, u), v)) in rows.zip(y.iter().zip(u).zip(v)) {
+                        let green = y.wrapping_add(offset).wrapping_sub(u.wrapping_add(*v) >> 2).clamp(0, top);
+                        *g = green as u8;
+                        *r = u.wrapping_add(green).clamp(0, top) as u8;
+                        *b = v.wrapping_add(green).clamp(0, top) as u8;
+                    }
+                    let (first, last) = if red == 0 { (&r, &b) } else { (&b, &r) };
+                    if N == 3 {
+                        interleave3(first, &g, last, pixels);
+                    } else {
+                        let samples = first.iter().zip(&g).zip(last);
+                        for (pixel, ((first, g), last)) in pixels.chunks_exact_mut(N).zip(samples) {
+                            pixel[..3].copy_from_slice(&[*first, *g, *last]);
+                        }
+                    }
                 }
+                let pixels = pixels.as_chunks_mut::<N>().0;
                 if N == 4 {
                     for (pixel, a) in pixels.iter_mut().zip(*p3) {
                         pixel[3] = a.wrapping_add(offset).clamp(0, top) as u8;

@@ -95,14 +95,51 @@ impl Coefficient for i16 {
     fn from_planes(values: &mut [i16], planes: usize, lowest: usize, from: &BitPlanesHandle<'_>) {
         debug_assert!(planes <= 15);
         let from = &*from.0;
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2.
+            return unsafe { join_avx2(values, planes, lowest, from) };
+        }
         for (w, chunk) in values.chunks_mut(64).enumerate() {
             let mut word = [0u16; 64];
             join_word(from, w, lowest, planes, &mut word);
             let word = apply_signs(&word, from.signs[w]);
-            match <&mut [i16; 64]>::try_from(&mut *chunk) {
-                Ok(whole) => *whole = word,
-                Err(_) => chunk.copy_from_slice(&word[..chunk.len()]),
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+    }
+}
+
+/// [`Coefficient::from_planes`] of 16-bit values, sixteen at a time; words without a one are skipped.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn join_avx2(values: &mut [i16], planes: usize, lowest: usize, from: &BitPlanes) {
+    let select = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, i16::MIN);
+    let held = &from.planes[lowest..planes];
+    for (w, chunk) in values.chunks_mut(64).enumerate() {
+        if held.iter().fold(0, |or, plane| or | plane[w]) == 0 {
+            chunk.fill(0);
+            continue;
+        }
+        let mut word = [0i16; 64];
+        for (quarter, out) in word.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+            let spread = |bits: u64| {
+                let bits = _mm256_set1_epi16((bits >> (16 * quarter)) as i16);
+                _mm256_cmpeq_epi16(_mm256_and_si256(bits, select), select)
+            };
+            let mut sum = _mm256_setzero_si256();
+            for plane in held.iter().rev() {
+                // Twice the sum plus the bit: a mask is -1.
+                sum = _mm256_sub_epi16(_mm256_add_epi16(sum, sum), spread(plane[w]));
             }
+            sum = _mm256_sll_epi16(sum, _mm_cvtsi32_si128(lowest as i32));
+            let negative = spread(from.signs[w]);
+            let signed = _mm256_sub_epi16(_mm256_xor_si256(sum, negative), negative);
+            // SAFETY: `out` has 32 bytes.
+            unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), signed) };
+        }
+        match <&mut [i16; 64]>::try_from(&mut *chunk) {
+            Ok(whole) => *whole = word,
+            Err(_) => chunk.copy_from_slice(&word[..chunk.len()]),
         }
     }
 }
