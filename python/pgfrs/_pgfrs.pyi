@@ -11,13 +11,13 @@ import numpy.typing
 import typing_extensions
 
 __all__ = [
-    "__version__",
     "DamageSpan",
     "DecodeReport",
     "ImageInfo",
     "Limits",
     "Progress",
     "ProgressiveDecoder",
+    "__version__",
     "check",
     "decode",
     "decode_batch",
