@@ -451,34 +451,36 @@ fn read_raw(
     layouts: &[PlaneLayout],
     report: &mut Report,
 ) -> Result<Vec<PlaneData<i32>>> {
-    let mut at = file.data_offset;
+    // A region can be taken of a picture so large that its end is behind all numbers.
+    let mut at = file.data_offset as u64;
     let mut planes = Vec::new();
     report.finest_complete_level = Some(0);
     for (c, layout) in layouts.iter().enumerate() {
         let mut plane = PlaneData::new(layout);
         let (width, height) = plane_size(&file.header, c);
+        let (width, height) = (width as u64, height as u64);
         let (x, y, frame) = (layout.x, layout.y, layout.samples);
-        for row in 0..height {
-            let start = at + 4 * row * width;
-            if (y..y + frame.height).contains(&row) {
-                let out = frame.row_mut(&mut plane.buffers[0], row - y);
-                for (i, v) in out.iter_mut().enumerate() {
-                    match data.get(start + 4 * (x + i)..start + 4 * (x + i) + 4) {
-                        Some(b) => *v = i32::from_le_bytes([b[0], b[1], b[2], b[3]]),
-                        None => report.truncated = true,
-                    }
+        for row in 0..frame.height {
+            let first = ((y + row) as u64).saturating_mul(width).saturating_add(x as u64);
+            let start = at.saturating_add(first.saturating_mul(4)).min(data.len() as u64) as usize;
+            let out = frame.row_mut(&mut plane.buffers[0], row);
+            let mut words = data[start..].chunks_exact(4);
+            for v in out {
+                match words.next() {
+                    Some(b) => *v = i32::from_le_bytes([b[0], b[1], b[2], b[3]]),
+                    None => report.truncated = true,
                 }
             }
         }
-        at += 4 * width * height;
+        at = at.saturating_add(width.saturating_mul(height).saturating_mul(4));
         planes.push(plane);
     }
     report.macroblocks = 1;
-    report.bytes_used = at.min(data.len());
+    report.bytes_used = at.min(data.len() as u64) as usize;
     if report.truncated {
         report.finest_complete_level = None;
         report.partial = 1;
-        let message = format!("the planes need {} bytes", at - file.data_offset);
+        let message = format!("the planes need {} bytes", at - file.data_offset as u64);
         let bytes = data.len()..data.len();
         report.damage.push(Damage { bytes, kind: DamageKind::Truncated, repaired: false, message });
     } else {

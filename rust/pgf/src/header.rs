@@ -275,15 +275,15 @@ impl FileHeader {
             let b = bytes_at::<2>(data, 4, "header size")?;
             (usize::from(u16::from_le_bytes(b)), 6)
         };
-        if size < HEADER_BYTES {
-            return Err(Error::format("header size", 4, format!("{size} bytes: at least {HEADER_BYTES} are needed")));
-        }
         let raw = RawHeader::read(&bytes_at::<HEADER_BYTES>(data, base, "header")?);
         FileHeader::parse_rest(data, flags, base, size, &raw)
     }
 
     /// The part behind the 16 fixed bytes, for fields that were read or recovered.
     pub(crate) fn parse_rest(data: &[u8], flags: u8, base: usize, size: usize, raw: &RawHeader) -> Result<FileHeader> {
+        if size < HEADER_BYTES {
+            return Err(Error::format("header size", 4, format!("{size} bytes: at least {HEADER_BYTES} are needed")));
+        }
         let header = Header::complete(raw, base)?;
         check_geometry(&header, flags, base)?;
         let mut at = base + HEADER_BYTES;

@@ -85,8 +85,8 @@ impl ProgressiveDecoder {
                     let (w, h) = crate::coefficients::plane_size(header, c);
                     w as u64 * h as u64
                 })
-                .sum();
-            if self.data.len() as u64 >= file.data_offset as u64 + 4 * samples {
+                .fold(0, u64::saturating_add);
+            if (self.data.len() - file.data_offset) as u64 / 4 >= samples {
                 self.progress.complete = true;
                 self.progress.macroblocks = 1;
                 self.progress.level = Some(0);

@@ -189,6 +189,9 @@ pub(crate) struct Mended {
 /// As many bytes missing at the end may have been lost anywhere.
 const LOST_BYTES: u64 = 256;
 
+/// Bytes around the stated end of a macroblock in which the next is looked for first.
+const LOST_NEARBY: usize = 16;
+
 /// Macroblocks that follow one another without a doubt about where they are.
 struct Stretch {
     start: usize,
@@ -337,6 +340,18 @@ impl Search<'_> {
             if cut_by_table && runs_over && plausible && data.len() - at <= 4 * MAX_WORDS {
                 break;
             }
+            // Bytes lost from refinement bits, which nothing checks, show only here: the macroblock before seems
+            // sound but ends in the first bytes of this one.
+            if let Some(Place::Whole { head, start, .. }) = now.places.last().copied()
+                && let Some(next) = (start + 4..at).rev().take(LOST_NEARBY).find(|n| self.exact(*n, None).is_some())
+            {
+                now.places.pop();
+                now.tiles.pop();
+                now.end = head;
+                stretches.push(std::mem::replace(&mut now, new(next)));
+                at = next;
+                continue;
+            }
             let Some(next) = self.next_exact(at) else { break };
             stretches.push(std::mem::replace(&mut now, new(next)));
             at = next;
@@ -349,7 +364,7 @@ impl Search<'_> {
     fn next_exact(&mut self, at: usize) -> Option<usize> {
         if let Some(head) = read_head(self.data, at, self.roi) {
             let end = at + head_bytes(self.roi) + 4 * head.words;
-            for delta in 1..=16 {
+            for delta in 1..=LOST_NEARBY {
                 for next in [end.saturating_sub(delta), end + delta] {
                     if next > at && self.exact(next, None).is_some() {
                         return Some(next);
@@ -434,7 +449,8 @@ impl Search<'_> {
             mended.end = mended.end.max(stretch.end);
             let next = stretch.index + stretch.places.len();
             let (gap_start, gap_end, gap_blocks) = match stretches.get(k + 1) {
-                Some(after) => (stretch.end, after.start, after.index - next),
+                // Chance finds can be more than there are macroblocks.
+                Some(after) => (stretch.end, after.start, after.index.min(total).saturating_sub(next)),
                 None => (stretch.end, self.data.len(), total.saturating_sub(next)),
             };
             if gap_start < gap_end || gap_blocks > 0 {

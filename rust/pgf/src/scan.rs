@@ -32,6 +32,13 @@ pub(crate) struct Run {
     pub count: u64,
 }
 
+impl Run {
+    /// Values of the group up to the end of this run; headers may announce more than can be counted.
+    fn end(&self) -> u64 {
+        self.start.saturating_add(self.count)
+    }
+}
+
 /// Runs that share macroblocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Group {
@@ -156,7 +163,7 @@ impl Order {
     /// Values in the group that is being built.
     fn pending(&self) -> u64 {
         let first = self.groups.last().map_or(0, |g| g.first_run + g.runs);
-        self.runs[first..].last().map_or(0, |r| r.start + r.count)
+        self.runs[first..].last().map_or(0, Run::end)
     }
 
     fn end_tile(&mut self) {
@@ -205,6 +212,26 @@ pub(crate) struct Block {
     pub last: bool,
 }
 
+/// The widths (or heights) that low and high bands have in the tiles of a level, and how many tiles have them.
+///
+/// A level may announce 2^29 tiles a side; all of them have one of four pairs of sizes.
+fn tile_sizes(low: usize, high: usize, halvings: u8) -> Vec<((u64, u64), u64)> {
+    let mut sizes = vec![((low as u64, high as u64), 1)];
+    for _ in 0..halvings {
+        let mut halves: Vec<((u64, u64), u64)> = Vec::with_capacity(4);
+        for ((low, high), count) in sizes {
+            for half in [(low.div_ceil(2), high.div_ceil(2)), (low / 2, high / 2)] {
+                match halves.iter_mut().find(|(other, _)| *other == half) {
+                    Some((_, sum)) => *sum += count,
+                    None => halves.push((half, count)),
+                }
+            }
+        }
+        sizes = halves;
+    }
+    sizes
+}
+
 /// Macroblocks up to the end of each level from the highest down to `base + 1`, without listing them.
 pub(crate) fn block_counts(header: &Header, style: Style, base: u8) -> Vec<u64> {
     let most = BLOCK_VALUES as u64;
@@ -215,24 +242,21 @@ pub(crate) fn block_counts(header: &Header, style: Style, base: u8) -> Vec<u64> 
             let (lw, lh) = size(Band::LL);
             let (hw, hh) = size(Band::HH);
             if level == header.levels {
-                values += lw as u64 * lh as u64;
+                values = values.saturating_add(lw as u64 * lh as u64);
                 blocks += (lw as u64 * lh as u64).div_ceil(most);
             }
-            values += hw as u64 * lh as u64 + lw as u64 * hh as u64 + hw as u64 * hh as u64;
+            values = values.saturating_add(hw as u64 * lh as u64 + lw as u64 * hh as u64 + hw as u64 * hh as u64);
             if !style.roi {
                 continue;
             }
-            let tiles = 1usize << (header.levels - level);
-            let tile = |tx, ty| {
-                let side = |n, t| tile_span(n, tiles, t).1 as u64;
-                let ((lw, hw), (lh, hh)) = ((side(lw, tx), side(hw, tx)), (side(lh, ty), side(hh, ty)));
-                (hw * lh + lw * hh + hw * hh).div_ceil(most)
-            };
-            // The first tile is the largest: where it takes one macroblock, all do.
-            blocks += match tile(0, 0) {
-                1 => (tiles * tiles) as u64,
-                _ => (0..tiles).flat_map(|ty| (0..tiles).map(move |tx| (tx, ty))).map(|(tx, ty)| tile(tx, ty)).sum(),
-            };
+            let halvings = header.levels - level;
+            let (across, down) = (tile_sizes(lw, hw, halvings), tile_sizes(lh, hh, halvings));
+            for &((lw, hw), columns) in &across {
+                for &((lh, hh), rows) in &down {
+                    let values = hw * lh + lw * hh + hw * hh;
+                    blocks = blocks.saturating_add((columns * rows).saturating_mul(values.div_ceil(most)));
+                }
+            }
         }
         ends.push(if style.roi { blocks } else { values.div_ceil(most) });
     }
@@ -355,10 +379,10 @@ pub(crate) fn interleaved(run: &Run) -> impl Iterator<Item = (bool, usize, usize
 /// length)`.
 pub(crate) fn block_parts<'a>(runs: &'a [Run], block: &Block) -> impl Iterator<Item = (&'a Run, usize, usize, usize)> {
     let (start, end) = (block.start, block.start + block.held as u64);
-    let first = runs.partition_point(|r| r.start + r.count <= start);
+    let first = runs.partition_point(|r| r.end() <= start);
     runs[first..].iter().take_while(move |r| r.start < end).filter(|r| r.count > 0).map(move |r| {
         let from = start.max(r.start);
-        let to = end.min(r.start + r.count);
+        let to = end.min(r.end());
         (r, (from - r.start) as usize, (from - start) as usize, (to - from) as usize)
     })
 }
@@ -377,4 +401,40 @@ pub(crate) fn run_is_wanted(run: &Run, layout: &PlaneLayout, base: u8, from: usi
     let bottom = u64::from(run.y) + ((from + length - 1) as u64 / per_row * 8 + 8).min(u64::from(run.height));
     let (left, right) = (u64::from(run.x), u64::from(run.x) + u64::from(run.width));
     left < x + frame.width as u64 && right > x && top < y + frame.height as u64 && bottom > y
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tile_sizes_are_those_of_the_tiles() {
+        for (low, high, halvings) in [(1, 0, 0), (3, 2, 1), (19, 18, 3), (100, 100, 5), (1025, 1024, 9), (77, 76, 4)] {
+            let tiles = 1 << halvings;
+            let mut listed: Vec<_> = tile_sizes(low, high, halvings)
+                .into_iter()
+                .flat_map(|(pair, count)| std::iter::repeat_n(pair, count as usize))
+                .collect();
+            let side = |length, index| tile_span(length, tiles, index).1 as u64;
+            let mut expected: Vec<_> = (0..tiles).map(|t| (side(low, t), side(high, t))).collect();
+            listed.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(listed, expected, "{low} and {high} in {tiles} tiles");
+        }
+    }
+
+    #[test]
+    fn counting_takes_no_longer_for_huge_pictures() {
+        let bytes = [0xFF; 8];
+        let mut file = b"PGF\x7E\x10\0\0\0".to_vec();
+        file.extend_from_slice(&bytes);
+        file.extend_from_slice(&[30, 0, 24, 3, 3, 8, 0, 0]);
+        file.resize(24 + 120, 0);
+        let file = FileHeader::parse(&file).unwrap();
+        let counts = block_counts(&file.header, Style::of(&file), 0);
+        assert_eq!(counts.len(), 30);
+        // Three planes of (2^32 - 1)^2 values, in macroblocks of 2^14: tiles are of up to 4 x 4 values.
+        assert!(counts.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(counts[29], 3 + 3 * (0..30).map(|k| 1u64 << (2 * k)).sum::<u64>());
+    }
 }
