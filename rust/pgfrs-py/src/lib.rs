@@ -51,7 +51,7 @@ mod _pgfrs {
                 favor_speed: false,
             };
             match self.max_bytes {
-                Some(_) => Err(Error::Unsupported("max_bytes".into())),
+                Some(bytes) => pgf::encode_max_bytes(image, &options, bytes),
                 None => pgf::encode(image, &options),
             }
         }
