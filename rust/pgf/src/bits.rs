@@ -20,7 +20,8 @@ pub(crate) struct Bmi2(());
 impl Bmi2 {
     /// `Some` if the processor has BMI2, LZCNT, TZCNT and POPCNT.
     pub fn detect() -> Option<Bmi2> {
-        let has = is_x86_feature_detected!("bmi1")
+        let has = crate::cpu::beyond_baseline()
+            && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("lzcnt")
             && is_x86_feature_detected!("popcnt");

@@ -46,10 +46,10 @@ const STRIP: usize = 64;
 fn interleave3(a: &[u8; STRIP], b: &[u8; STRIP], c: &[u8; STRIP], out: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
     if let Ok(out) = <&mut [u8; 3 * STRIP]>::try_from(&mut *out)
-        && is_x86_feature_detected!("ssse3")
+        && crate::cpu::has_avx2()
     {
-        // SAFETY: the processor has SSSE3.
-        unsafe { interleave3_ssse3(a, b, c, out) };
+        // SAFETY: the processor has AVX2.
+        unsafe { interleave3_vector(a, b, c, out) };
         return;
     }
     for (pixel, ((a, b), c)) in out.chunks_exact_mut(3).zip(a.iter().zip(b).zip(c)) {
@@ -58,8 +58,8 @@ fn interleave3(a: &[u8; STRIP], b: &[u8; STRIP], c: &[u8; STRIP], out: &mut [u8]
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "ssse3")]
-fn interleave3_ssse3(a: &[u8; STRIP], b: &[u8; STRIP], c: &[u8; STRIP], out: &mut [u8; 3 * STRIP]) {
+#[target_feature(enable = "avx2")]
+fn interleave3_vector(a: &[u8; STRIP], b: &[u8; STRIP], c: &[u8; STRIP], out: &mut [u8; 3 * STRIP]) {
     use std::arch::x86_64::*;
     // Byte i of output register r is sample (16 r + i) / 3 of row (16 r + i) % 3; 0x80 leaves a zero.
     const fn picks(register: usize, row: usize) -> [u8; 16] {

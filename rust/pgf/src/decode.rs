@@ -654,7 +654,7 @@ fn invert_level<T: Lift>(header: &Header, level: u8, layout: &PlaneLayout, index
     let mut inverse = Inverse::new(step.frame);
     let data = &mut plane.buffers[step.buffer];
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
+    if crate::cpu::has_avx2() {
         // SAFETY: the processor has AVX2.
         unsafe { advance_avx2(header, level, &mut inverse, data, step.frame.height) };
         return hand_over(layout, index, plane);
@@ -713,7 +713,7 @@ fn finish<S: Sample, T: Lift + Plane>(
     samples: &mut [S],
 ) {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
+    if crate::cpu::has_avx2() {
         // SAFETY: the processor has AVX2.
         unsafe { finish_avx2(header, flags, target, layouts, planes, samples) };
         return;

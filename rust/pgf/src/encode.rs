@@ -162,7 +162,7 @@ pub(crate) fn colour_of(header: &Header) -> Colour {
 
 fn transform<S: Sample, T: Quantize + Plane>(header: &Header, samples: &[S]) -> Result<Vec<PlaneData<T>>> {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
+    if crate::cpu::has_avx2() {
         // SAFETY: the processor has AVX2.
         return unsafe { transform_avx2(header, samples) };
     }

@@ -96,7 +96,7 @@ impl Coefficient for i16 {
         debug_assert!(planes <= 15);
         let from = &*from.0;
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
+        if crate::cpu::has_avx2() {
             // SAFETY: the processor has AVX2.
             return unsafe { join_avx2(values, planes, lowest, from) };
         }

@@ -1,0 +1,47 @@
+//! The same bytes and pixels with and without instructions beyond the processor's baseline.
+//!
+//! On a processor that has none both sides run the same code and the test says nothing.
+
+use pgf::{DecodeOptions, EncodeOptions, Image, Mode, SampleType, Samples, decode, encode, use_baseline_only};
+
+fn picture(mode: Mode, width: u32, height: u32, seed: u32) -> Image {
+    let channels = if mode.fixed_channels() == 0 { 2 } else { mode.fixed_channels() };
+    let count = (width * height) as usize * channels;
+    let mut state = seed;
+    let mut noise = move |range: u32| {
+        state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+        (state >> 8) % range
+    };
+    let mut wave = |i: usize, top: u32| (i as u32 / 7 * 3 + noise(1 + top / 9)) % top;
+    let samples = match (mode, mode.sample_type()) {
+        (Mode::Bitmap, _) => Samples::U8((0..count).map(|i| wave(i, 2) as u8).collect()),
+        (Mode::Rgb12, _) => Samples::U8((0..count).map(|i| wave(i, 16) as u8).collect()),
+        (Mode::Rgb16, _) => Samples::U8((0..count).map(|i| wave(i, 32) as u8).collect()),
+        (_, SampleType::U8) => Samples::U8((0..count).map(|i| wave(i, 256) as u8).collect()),
+        (_, SampleType::U16) => Samples::U16((0..count).map(|i| wave(i, 65536) as u16).collect()),
+        (_, SampleType::U32) => Samples::U32((0..count).map(|i| wave(i, 1 << 30)).collect()),
+        (_, SampleType::I32) => Samples::I32((0..count).map(|i| wave(i, 5000) as i32 - 2500).collect()),
+    };
+    Image { width, height, channels, mode, samples }
+}
+
+#[test]
+fn baseline_and_vector_code_agree() {
+    for (index, mode) in Mode::ALL.iter().enumerate() {
+        for (width, height) in [(1, 1), (11, 10), (67, 45), (200, 131)] {
+            for (quality, roi) in [(0, false), (0, true), (2, false), (5, true), (9, false)] {
+                let image = picture(*mode, width, height, index as u32 + width);
+                let options = EncodeOptions { quality, roi, ..EncodeOptions::default() };
+                let run = |baseline| {
+                    use_baseline_only(baseline);
+                    let file = encode(&image.as_ref(), &options).expect("a valid picture");
+                    let back = decode(&file, &DecodeOptions::default()).expect("a valid file");
+                    let cut = decode(&file[..file.len() - file.len() / 3], &DecodeOptions::default());
+                    use_baseline_only(false);
+                    (file, back, cut)
+                };
+                assert_eq!(run(true), run(false), "{mode:?} {width}x{height} quality {quality} roi {roi}");
+            }
+        }
+    }
+}
