@@ -280,7 +280,8 @@ impl Search<'_> {
     fn over_damage(&mut self, at: usize) -> Option<Vec<(Place, u16)>> {
         let mut passed = Vec::new();
         let mut at = at;
-        while passed.len() < self.blocks.len() {
+        // Hostile lengths could lead over the same bytes from many places.
+        while passed.len() < self.blocks.len() && self.effort > 0 {
             let head = read_head(self.data, at, self.roi)?;
             let start = at + head_bytes(self.roi);
             let end = start + 4 * head.words;
