@@ -72,7 +72,17 @@ impl BlockEncoder {
         assert!(!values.is_empty() && values.len() <= BLOCK_VALUES);
         let planes = (32 - T::magnitude_bits(values).leading_zeros()).max(1) as usize;
         T::to_planes(values, planes, &mut BitPlanesHandle(&mut self.store));
-        let stale = (4 * values.len()).min(self.dirty);
+        self.encode_planes_of(values.len(), planes)
+    }
+
+    /// The planes that [`encode_planes_of`](Self::encode_planes_of) codes, to be filled in.
+    pub fn store(&mut self) -> &mut BitPlanes {
+        &mut self.store
+    }
+
+    /// As [`encode`](Self::encode) for `count` values that lie in the store's first `planes` planes.
+    pub fn encode_planes_of(&mut self, count: usize, planes: usize) -> Option<&[u8]> {
+        let stale = (4 * count).min(self.dirty);
         self.scratch[..stale].fill(0);
         if stale == self.dirty {
             self.dirty = 0;
@@ -80,10 +90,10 @@ impl BlockEncoder {
         #[cfg(target_arch = "x86_64")]
         if let Some(bmi2) = crate::bits::Bmi2::detect() {
             // SAFETY: `bmi2` proves that the processor has the features.
-            let words = unsafe { self.encode_bmi2(bmi2, values.len(), planes) };
+            let words = unsafe { self.encode_bmi2(bmi2, count, planes) };
             return self.finished(words);
         }
-        let words = self.encode_planes(Portable, values.len(), planes);
+        let words = self.encode_planes(Portable, count, planes);
         self.finished(words)
     }
 

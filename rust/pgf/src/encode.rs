@@ -65,7 +65,7 @@ pub fn levels_for(width: u32, height: u32, requested: Option<u8>) -> u8 {
 }
 
 /// The header of a picture to be encoded.
-fn header_for(image: &ImageRef<'_>, options: &EncodeOptions<'_>) -> Result<Header> {
+pub(crate) fn header_for(image: &ImageRef<'_>, options: &EncodeOptions<'_>) -> Result<Header> {
     image.validate()?;
     if options.quality > 30 {
         return Err(Error::Usage(format!("quality {}: between 0 and 30 is possible", options.quality)));
@@ -132,17 +132,31 @@ fn check_range(image: &ImageRef<'_>) -> Result<()> {
 /// As [`encode`].
 pub fn analyse(image: &ImageRef<'_>, options: &EncodeOptions<'_>) -> Result<Coefficients> {
     let header = header_for(image, options)?;
+    analyse_as(image, options, &header, header.quantizer())
+}
+
+/// As [`analyse`], but the coefficients are not quantised yet; the quality only decides whether planes are halved.
+pub(crate) fn analyse_unquantised(image: &ImageRef<'_>, options: &EncodeOptions<'_>) -> Result<Coefficients> {
+    analyse_as(image, options, &header_for(image, options)?, 0)
+}
+
+fn analyse_as(
+    image: &ImageRef<'_>,
+    options: &EncodeOptions<'_>,
+    header: &Header,
+    quantizer: i32,
+) -> Result<Coefficients> {
     check_range(image)?;
     let planes = match image.samples {
         // Planes of 8-bit samples stay below `FORWARD_16_BIT`: differences reach 255.
-        SamplesRef::U8(s) => Planes::Narrow(transform(&header, s)?),
-        SamplesRef::U16(s) => Planes::Wide(transform(&header, s)?),
-        SamplesRef::U32(s) => Planes::Wide(transform(&header, s)?),
-        SamplesRef::I32(s) => Planes::Wide(transform(&header, s)?),
+        SamplesRef::U8(s) => Planes::Narrow(transform(header, quantizer, s)?),
+        SamplesRef::U16(s) => Planes::Wide(transform(header, quantizer, s)?),
+        SamplesRef::U32(s) => Planes::Wide(transform(header, quantizer, s)?),
+        SamplesRef::I32(s) => Planes::Wide(transform(header, quantizer, s)?),
     };
     let roi = options.roi && header.levels > 0;
     Ok(Coefficients {
-        header,
+        header: *header,
         flags: flags::CURRENT | if roi { flags::ROI } else { 0 },
         planes,
         palette: options.palette.map(|p| Box::new(*p)),
@@ -160,24 +174,36 @@ pub(crate) fn colour_of(header: &Header) -> Colour {
     }
 }
 
-fn transform<S: Sample, T: Quantize + Plane>(header: &Header, samples: &[S]) -> Result<Vec<PlaneData<T>>> {
+fn transform<S: Sample, T: Quantize + Plane>(
+    header: &Header,
+    quantizer: i32,
+    samples: &[S],
+) -> Result<Vec<PlaneData<T>>> {
     #[cfg(target_arch = "x86_64")]
     if crate::cpu::has_avx2() {
         // SAFETY: the processor has AVX2.
-        return unsafe { transform_avx2(header, samples) };
+        return unsafe { transform_avx2(header, quantizer, samples) };
     }
-    transform_planes(header, samples)
+    transform_planes(header, quantizer, samples)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn transform_avx2<S: Sample, T: Quantize + Plane>(header: &Header, samples: &[S]) -> Result<Vec<PlaneData<T>>> {
-    transform_planes(header, samples)
+fn transform_avx2<S: Sample, T: Quantize + Plane>(
+    header: &Header,
+    quantizer: i32,
+    samples: &[S],
+) -> Result<Vec<PlaneData<T>>> {
+    transform_planes(header, quantizer, samples)
 }
 
 /// Colour, subsampling and the first level in one sweep over the rows, then the other levels plane by plane.
 #[inline(always)]
-fn transform_planes<S: Sample, T: Quantize + Plane>(header: &Header, samples: &[S]) -> Result<Vec<PlaneData<T>>> {
+fn transform_planes<S: Sample, T: Quantize + Plane>(
+    header: &Header,
+    quantizer: i32,
+    samples: &[S],
+) -> Result<Vec<PlaneData<T>>> {
     let target = Target::new(header, 0, None)?;
     let channels = usize::from(header.channels);
     let layouts: Vec<_> = (0..channels).map(|c| PlaneLayout::new(header, c, &target)).collect();
@@ -217,7 +243,7 @@ fn transform_planes<S: Sample, T: Quantize + Plane>(header: &Header, samples: &[
             for (c, (plane, level)) in planes.iter_mut().zip(&mut first).enumerate() {
                 let ready = if halve && c > 0 { y / 2 + 1 } else { y + 1 };
                 if let Some(level) = level {
-                    advance(header, 1, level, &mut plane.buffers[0], ready);
+                    advance((header.levels, quantizer), 1, level, &mut plane.buffers[0], ready);
                 }
             }
         }
@@ -225,7 +251,7 @@ fn transform_planes<S: Sample, T: Quantize + Plane>(header: &Header, samples: &[
     for (plane, layout) in planes.iter_mut().zip(&layouts) {
         for (index, step) in layout.steps.iter().enumerate().skip(1) {
             let mut level = Forward::new(step.frame);
-            advance(header, index as u8 + 1, &mut level, &mut plane.buffers[0], step.frame.height);
+            advance((header.levels, quantizer), index as u8 + 1, &mut level, &mut plane.buffers[0], step.frame.height);
         }
     }
     Ok(planes)
@@ -233,13 +259,19 @@ fn transform_planes<S: Sample, T: Quantize + Plane>(header: &Header, samples: &[
 
 /// Carries one level on and quantises the rows that are final.
 #[inline(always)]
-fn advance<T: Quantize>(header: &Header, level: u8, forward: &mut Forward<T>, data: &mut [T], ready: usize) {
-    let shift_of = |band| shift(header.quantizer(), level, band);
+fn advance<T: Quantize>(
+    (levels, quantizer): (u8, i32),
+    level: u8,
+    forward: &mut Forward<T>,
+    data: &mut [T],
+    ready: usize,
+) {
+    let shift_of = |band| shift(quantizer, level, band);
     let frame = *forward.frame();
     forward.advance(data, ready, |data, y| {
         let (low, high) = frame.row_mut(data, y).split_at_mut(frame.width.div_ceil(2));
         if y % 2 == 0 {
-            if level == header.levels {
+            if level == levels {
                 quantize(low, shift_of(Band::LL), false);
             }
             quantize(high, shift_of(Band::HL), true);
@@ -287,24 +319,52 @@ fn write_planes<T: Coefficient>(
     let target = Target::new(header, 0, None)?;
     let layouts: Vec<_> = (0..planes.len()).map(|c| PlaneLayout::new(header, c, &target)).collect();
     let order = Order::new(header, Style::of_flags(flags, header), 0, usize::MAX);
-    let table = out.len() - 4 * usize::from(header.levels);
-    let mut lengths = vec![0u32; usize::from(header.levels)];
+    let blocks = order.blocks(usize::MAX);
     let mut coder = BlockEncoder::new(favor_speed);
     let mut values = vec![T::default(); BLOCK_VALUES];
+    write_blocks(&order, &blocks, usize::MAX, out, |index, out| {
+        let block = &blocks[index];
+        collect(&order, &layouts, planes, block, &mut values);
+        out.extend_from_slice(coder.encode(&values[..block.values]).ok_or_else(too_noisy)?);
+        Ok(())
+    })
+    .map(|_| ())
+}
+
+pub(crate) fn too_noisy() -> Error {
+    Error::Unsupported("coefficients so noisy that a macroblock would need over 16384 words".into())
+}
+
+/// Writes the macroblocks of an order behind the header that `out` holds, and fills in the level lengths.
+///
+/// `code(index, out)` appends the code words of a macroblock. Gives up and returns false once `out` is longer than
+/// `most` bytes.
+pub(crate) fn write_blocks(
+    order: &Order,
+    blocks: &[Block],
+    most: usize,
+    out: &mut Vec<u8>,
+    mut code: impl FnMut(usize, &mut Vec<u8>) -> Result<()>,
+) -> Result<bool> {
+    let levels = order.level_ends.len();
+    let table = out.len() - 4 * levels;
+    let mut lengths = vec![0u32; levels];
     // The level that the next macroblock is counted for (format section 11.3).
     let mut counted = 0;
-    for block in order.blocks(usize::MAX) {
-        collect(&order, &layouts, planes, &block, &mut values);
-        let code = coder.encode(&values[..block.values]).ok_or_else(|| {
-            Error::Unsupported("coefficients so noisy that a macroblock would need over 16384 words".into())
-        })?;
+    for (index, block) in blocks.iter().enumerate() {
         let start = out.len();
-        out.extend_from_slice(&((code.len() / 4) as u16).to_le_bytes());
+        out.extend_from_slice(&[0; 2]);
         if order.roi {
-            out.extend_from_slice(&tile_header(&block).to_le_bytes());
+            out.extend_from_slice(&tile_header(block).to_le_bytes());
             counted = order.level_ends.partition_point(|end| *end <= block.group as u64);
         }
-        out.extend_from_slice(code);
+        let head = out.len();
+        code(index, out)?;
+        let words = (out.len() - head) / 4;
+        out[start..start + 2].copy_from_slice(&(words as u16).to_le_bytes());
+        if out.len() > most {
+            return Ok(false);
+        }
         let length = &mut lengths[counted];
         *length = u32::try_from(u64::from(*length) + (out.len() - start) as u64)
             .map_err(|_| Error::Unsupported("a level of over 4 GiB of code".into()))?;
@@ -316,7 +376,7 @@ fn write_planes<T: Coefficient>(
     for (slot, length) in out[table..].chunks_exact_mut(4).zip(lengths) {
         slot.copy_from_slice(&length.to_le_bytes());
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Fills `values` with what a macroblock holds; its padding with zeros.

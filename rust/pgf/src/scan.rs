@@ -272,22 +272,36 @@ fn stretches(
     to: usize,
     mut piece: impl FnMut(usize, usize, usize, usize),
 ) {
+    if from >= to {
+        return;
+    }
     let mut at = from;
-    while at < to {
-        let block_y = at / (8 * width) * 8;
-        let rows = (height - block_y).min(8);
-        let in_band = at - block_y * width;
-        let block_x = in_band / (8 * rows) * 8;
-        let columns = (width - block_x).min(8);
-        let in_block = in_band - block_x * rows;
-        let (mut row, mut column) = (in_block / columns, in_block % columns);
-        while row < rows && at < to {
+    let mut block_y = at / (8 * width) * 8;
+    let mut rows = (height - block_y).min(8);
+    let in_band = at - block_y * width;
+    let mut block_x = in_band / (8 * rows) * 8;
+    let mut columns = (width - block_x).min(8);
+    let in_block = in_band - block_x * rows;
+    let (mut row, mut column) = (in_block / columns, in_block % columns);
+    loop {
+        while row < rows {
             let length = (columns - column).min(to - at);
             piece(at - from, length, block_x + column, block_y + row);
             at += length;
+            if at == to {
+                return;
+            }
             column = 0;
             row += 1;
         }
+        row = 0;
+        block_x += 8;
+        if block_x >= width {
+            block_x = 0;
+            block_y += 8;
+            rows = (height - block_y).min(8);
+        }
+        columns = (width - block_x).min(8);
     }
 }
 
