@@ -4,7 +4,9 @@
 ///
 /// The plane coder is generic over this so that one body serves processors with BMI2 and those without; the
 /// implementation is chosen once per macroblock.
-pub(crate) trait BitMoves: Copy {
+pub trait BitMoves: Copy {
+    /// Whether a move costs no more than a few plain instructions.
+    const FAST: bool;
     /// The bits of `value` at the ones of `mask`, moved together at the low end.
     fn compact(self, value: u64, mask: u64) -> u64;
     /// The low bits of `value` spread to the ones of `mask`.
@@ -14,7 +16,7 @@ pub(crate) trait BitMoves: Copy {
 /// BMI2 instructions. A value of this type proves that the processor has them.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(crate) struct Bmi2(());
+pub struct Bmi2(());
 
 #[cfg(target_arch = "x86_64")]
 impl Bmi2 {
@@ -31,6 +33,8 @@ impl Bmi2 {
 
 #[cfg(target_arch = "x86_64")]
 impl BitMoves for Bmi2 {
+    const FAST: bool = true;
+
     #[inline(always)]
     fn compact(self, value: u64, mask: u64) -> u64 {
         // SAFETY: a `Bmi2` exists only where the processor has the instruction.
@@ -44,11 +48,37 @@ impl BitMoves for Bmi2 {
     }
 }
 
+/// Work that is compiled once for processors with BMI2 and AVX2 and once for all.
+pub trait BitWork {
+    /// What it results in.
+    type Out;
+    /// Does it. Must be `#[inline(always)]`, so that it is compiled for the processor that it runs on.
+    fn run<B: BitMoves>(self, moves: B) -> Self::Out;
+}
+
+/// Does work with the fastest instructions that the processor has; the result does not depend on them.
+pub fn dispatch<W: BitWork>(work: W) -> W::Out {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(moves) = Bmi2::detect()
+        && crate::cpu::has_avx2()
+    {
+        // SAFETY: the processor has the features, as just detected.
+        return unsafe { run_fast(work, moves) };
+    }
+    work.run(Portable)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn run_fast<W: BitWork>(work: W, moves: Bmi2) -> W::Out {
+    work.run(moves)
+}
+
 /// Plain shifts, for any processor.
 ///
 /// Parallel suffix method: Warren, Hacker's Delight, 2nd edition, sections 7-4 and 7-5.
 #[derive(Clone, Copy)]
-pub(crate) struct Portable;
+pub struct Portable;
 
 impl Portable {
     /// For each of the six steps the bits that move by 2^step, and the final mask.
@@ -72,6 +102,8 @@ impl Portable {
 }
 
 impl BitMoves for Portable {
+    const FAST: bool = false;
+
     #[inline(always)]
     fn compact(self, value: u64, mask: u64) -> u64 {
         if mask == u64::MAX {
@@ -101,7 +133,7 @@ impl BitMoves for Portable {
 
 /// Reads 64 bits at any byte; bytes behind the end are zero.
 #[inline(always)]
-pub(crate) fn load(bytes: &[u8], at: usize) -> u64 {
+pub fn load(bytes: &[u8], at: usize) -> u64 {
     match bytes.get(at..at + 8) {
         Some(b) => u64::from_le_bytes(b.try_into().expect("eight bytes")),
         None => load_tail(bytes, at),
@@ -119,22 +151,31 @@ fn load_tail(bytes: &[u8], at: usize) -> u64 {
 
 /// `count` (at most 57) bits at bit position `at`; bits behind the end are zero.
 #[inline(always)]
-pub(crate) fn bits_at(bytes: &[u8], at: usize, count: u32) -> u64 {
+pub fn bits_at(bytes: &[u8], at: usize, count: u32) -> u64 {
     load(bytes, at >> 3) >> (at & 7) & ((1 << count) - 1)
 }
 
 /// 64 bits at bit position `at`; bits behind the end are zero.
 #[inline(always)]
-pub(crate) fn word_at(bytes: &[u8], at: usize) -> u64 {
+pub fn word_at(bytes: &[u8], at: usize) -> u64 {
     let shift = at & 63;
     let base = at >> 6 << 3;
     // Shifting twice keeps the count below 64 when `shift` is 0.
     load(bytes, base) >> shift | (load(bytes, base + 8) << 1) << (63 - shift)
 }
 
+/// As [`word_at`], of bytes that reach at least 8 bytes behind the position.
+#[inline(always)]
+pub fn word_inside(bytes: &[u8], at: usize) -> u64 {
+    let (shift, base) = (at & 63, at >> 6 << 3);
+    let pair: &[u8; 16] = bytes[base..base + 16].try_into().expect("sixteen bytes");
+    let pair = u128::from_le_bytes(*pair);
+    (pair as u64) >> shift | ((pair >> 64) as u64) << 1 << (63 - shift)
+}
+
 /// Overwrites `count` (at most 57) bits at bit position `at`.
 #[inline(always)]
-pub(crate) fn set_bits(bytes: &mut [u8], at: usize, count: u32, value: u64) {
+pub fn set_bits(bytes: &mut [u8], at: usize, count: u32, value: u64) {
     let mask = ((1u64 << count) - 1) << (at & 7);
     let slot = &mut bytes[at >> 3..(at >> 3) + 8];
     let old = u64::from_le_bytes(slot.try_into().expect("eight bytes"));
@@ -142,7 +183,7 @@ pub(crate) fn set_bits(bytes: &mut [u8], at: usize, count: u32, value: u64) {
 }
 
 /// Copies `count` bits; `from` and `to` start at the same bit of a byte, all other bits of `to` are kept.
-pub(crate) fn copy_bits(to: &mut [u8], at: usize, from: &[u8], count: usize) {
+pub fn copy_bits(to: &mut [u8], at: usize, from: &[u8], count: usize) {
     if count == 0 {
         return;
     }
@@ -160,7 +201,7 @@ pub(crate) fn copy_bits(to: &mut [u8], at: usize, from: &[u8], count: usize) {
 /// Appends words of up to 64 bits to a byte buffer, eight bytes at a time.
 ///
 /// Up to 16 bytes behind the last bit are overwritten: the caller saves what must survive.
-pub(crate) struct WordSink<'a> {
+pub struct WordSink<'a> {
     bytes: &'a mut [u8],
     at: usize,
     word: u64,
@@ -197,7 +238,7 @@ impl<'a> WordSink<'a> {
 /// Appends short codes to a byte buffer.
 ///
 /// Up to 8 bytes behind the last bit are overwritten: the caller saves what must survive.
-pub(crate) struct CodeSink<'a> {
+pub struct CodeSink<'a> {
     bytes: &'a mut [u8],
     at: usize,
     word: u64,
@@ -220,6 +261,17 @@ impl<'a> CodeSink<'a> {
         self.at += (self.filled >> 3) as usize;
         self.word >>= self.filled & 0x38;
         self.filled &= 7;
+    }
+
+    /// Moves on by `count` bits, which must be 0 in the buffer already.
+    #[inline(always)]
+    pub fn skip(&mut self, count: usize) {
+        let total = self.filled as usize + count;
+        if total >= 8 {
+            self.word = 0;
+            self.at += total >> 3;
+        }
+        self.filled = (total & 7) as u32;
     }
 
     /// Bit position behind the last bit, counted from the start of the buffer.

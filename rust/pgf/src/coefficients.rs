@@ -241,12 +241,20 @@ pub struct Coefficients {
     pub palette: Option<Box<Palette>>,
     /// Opaque bytes that the file carries along.
     pub user_data: Vec<u8>,
+    /// Whether the `.pgf` form leaves out the attempt at coding signs. A file does not say how it was written, so
+    /// [`read_coefficients`](crate::read_coefficients) leaves this false.
+    pub favor_speed: bool,
 }
 
 impl Coefficients {
     /// The header that describes the picture.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The version byte of the `.pgf` form, see [`flags`].
+    pub fn flags(&self) -> u8 {
+        self.flags
     }
 
     /// Whether the `.pgf` form of this picture is tiled.
@@ -277,7 +285,7 @@ impl Coefficients {
         Ok(out)
     }
 
-    fn frame(&self, plane: usize, level: u8, band: Band) -> Result<Frame> {
+    pub(crate) fn frame(&self, plane: usize, level: u8, band: Band) -> Result<Frame> {
         let levels = self.header.levels;
         let exists = plane < usize::from(self.header.channels)
             && level <= levels

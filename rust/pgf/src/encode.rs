@@ -7,11 +7,12 @@ use crate::error::{Error, Result};
 use crate::header::{FileHeader, Header, MAX_LEVELS, Palette, WRITER_VERSION, flags};
 use crate::image::{ImageRef, Mode, SamplesRef};
 use crate::macroblock::tile_header;
+use crate::plane_wise;
 use crate::planes::{BLOCK_VALUES, Coefficient};
 use crate::quantize::{Quantize, quantize, shift};
-use crate::scan::{Block, Kind, Order, Style, block_parts, gather, interleaved};
+use crate::scan::{Block, Kind, Order, Run, Style, block_parts, gather, interleaved};
 use crate::subsample::average_rows;
-use crate::wavelet::Forward;
+use crate::wavelet::{Forward, Frame, Rows};
 
 /// How to encode; [`Default`] is lossless with automatic levels.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +33,8 @@ pub struct EncodeOptions<'a> {
     pub palette: Option<&'a Palette>,
     /// Leave out an attempt at coding signs (libPGF's "favor speed"): faster, rarely a few bytes longer.
     pub favor_speed: bool,
+    /// Most threads to use, 0 and 1 meaning none but the caller's; the bytes are the same for any number.
+    pub num_threads: usize,
 }
 
 /// Encodes a picture; the bytes are those that libPGF 7.21.7 writes for the same pixels and settings.
@@ -40,8 +43,17 @@ pub struct EncodeOptions<'a> {
 /// [`Error::Usage`] if the picture or an option does not fit; [`Error::Unsupported`] for 31-bit samples so noisy that
 /// no macroblock holds them.
 pub fn encode(image: &ImageRef<'_>, options: &EncodeOptions<'_>) -> Result<Vec<u8>> {
-    let coefficients = analyse(image, options)?;
-    write(&coefficients, options.favor_speed)
+    let header = header_for(image, options)?;
+    if let SamplesRef::U8(samples) = image.samples
+        && plane_wise::suits(&header, options, samples.len())
+    {
+        check_range(image)?;
+        let mut out = Vec::new();
+        FileHeader::write(&header, flags::CURRENT, options.palette, options.user_data, &mut out)?;
+        plane_wise::write(&header, options, samples, &mut out)?;
+        return Ok(out);
+    }
+    write_coefficients(&analyse(image, options)?)
 }
 
 /// Number of wavelet levels for a request, 0 or `None` meaning automatic (format section 7).
@@ -78,11 +90,7 @@ pub(crate) fn header_for(image: &ImageRef<'_>, options: &EncodeOptions<'_>) -> R
         return Err(Error::Usage(format!("a palette goes with mode indexed, not {}", image.mode.name())));
     }
     let channels = image.channels as u8;
-    let bits_per_pixel = match (image.mode.bits_per_pixel(), image.mode) {
-        (0, Mode::DeepMultichannel | Mode::Duotone16) => 16 * channels,
-        (0, _) => 8 * channels,
-        (bits, _) => bits,
-    };
+    let bits_per_pixel = Header::depth_of(image.mode, channels);
     let depth = (bits_per_pixel / channels).min(31);
     let used_bits = options.used_bits.unwrap_or(depth);
     if !(1..=depth).contains(&used_bits) {
@@ -149,10 +157,10 @@ fn analyse_as(
     check_range(image)?;
     let planes = match image.samples {
         // Planes of 8-bit samples stay below `FORWARD_16_BIT`: differences reach 255.
-        SamplesRef::U8(s) => Planes::Narrow(transform(header, quantizer, s)?),
-        SamplesRef::U16(s) => Planes::Wide(transform(header, quantizer, s)?),
-        SamplesRef::U32(s) => Planes::Wide(transform(header, quantizer, s)?),
-        SamplesRef::I32(s) => Planes::Wide(transform(header, quantizer, s)?),
+        SamplesRef::U8(s) => Planes::Narrow(transform(header, quantizer, s, None)?),
+        SamplesRef::U16(s) => Planes::Wide(transform(header, quantizer, s, None)?),
+        SamplesRef::U32(s) => Planes::Wide(transform(header, quantizer, s, None)?),
+        SamplesRef::I32(s) => Planes::Wide(transform(header, quantizer, s, None)?),
     };
     let roi = options.roi && header.levels > 0;
     Ok(Coefficients {
@@ -161,6 +169,7 @@ fn analyse_as(
         planes,
         palette: options.palette.map(|p| Box::new(*p)),
         user_data: options.user_data.to_vec(),
+        favor_speed: options.favor_speed,
     })
 }
 
@@ -174,17 +183,19 @@ pub(crate) fn colour_of(header: &Header) -> Colour {
     }
 }
 
-fn transform<S: Sample, T: Quantize + Plane>(
+/// All planes of a picture, or one: then the others are left empty.
+pub(crate) fn transform<S: Sample, T: Quantize + Plane>(
     header: &Header,
     quantizer: i32,
     samples: &[S],
+    only: Option<usize>,
 ) -> Result<Vec<PlaneData<T>>> {
     #[cfg(target_arch = "x86_64")]
     if crate::cpu::has_avx2() {
         // SAFETY: the processor has AVX2.
-        return unsafe { transform_avx2(header, quantizer, samples) };
+        return unsafe { transform_avx2(header, quantizer, samples, only) };
     }
-    transform_planes(header, quantizer, samples)
+    transform_planes(header, quantizer, samples, only)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -193,8 +204,9 @@ fn transform_avx2<S: Sample, T: Quantize + Plane>(
     header: &Header,
     quantizer: i32,
     samples: &[S],
+    only: Option<usize>,
 ) -> Result<Vec<PlaneData<T>>> {
-    transform_planes(header, quantizer, samples)
+    transform_planes(header, quantizer, samples, only)
 }
 
 /// Colour, subsampling and the first level in one sweep over the rows, then the other levels plane by plane.
@@ -203,30 +215,40 @@ fn transform_planes<S: Sample, T: Quantize + Plane>(
     header: &Header,
     quantizer: i32,
     samples: &[S],
+    only: Option<usize>,
 ) -> Result<Vec<PlaneData<T>>> {
     let target = Target::new(header, 0, None)?;
     let channels = usize::from(header.channels);
     let layouts: Vec<_> = (0..channels).map(|c| PlaneLayout::new(header, c, &target)).collect();
-    let mut planes: Vec<PlaneData<T>> = layouts.iter().map(PlaneData::new).collect();
+    let wanted = |c: usize| only.is_none_or(|only| only == c);
+    let mut planes: Vec<PlaneData<T>> = (layouts.iter().enumerate())
+        .map(|(c, layout)| if wanted(c) { PlaneData::new(layout) } else { PlaneData { buffers: Vec::new() } })
+        .collect();
     let colour = colour_of(header);
     let (width, height) = plane_size(header, 0);
     let halve = header.subsampled();
-    let mut first: Vec<Option<Forward<T>>> =
-        layouts.iter().map(|l| l.steps.first().map(|step| Forward::new(step.frame))).collect();
+    let mut first: Vec<Option<Forward<T>>> = (layouts.iter().enumerate())
+        .map(|(c, l)| l.steps.first().filter(|_| wanted(c)).map(|step| Forward::new(step.frame)))
+        .collect();
+    // Rows of the planes that are not wanted.
+    let mut spare = vec![T::default(); channels * width];
     // Full-width chroma rows, two by two.
     let mut chroma = vec![T::default(); if halve { 2 * (channels - 1) * width } else { 0 }];
     for (y, row) in samples.chunks_exact(width * channels).enumerate() {
         if halve {
             let (luma, others) = planes.split_first_mut().expect("at least one plane");
             let mut rows: [&mut [T]; MAX_PLANES] = Default::default();
-            rows[0] = layouts[0].samples.row_mut(&mut luma.buffers[0], y);
+            rows[0] = if wanted(0) { layouts[0].samples.row_mut(&mut luma.buffers[0], y) } else { &mut spare[..width] };
             for (slot, pair) in rows[1..].iter_mut().zip(chroma.chunks_exact_mut(2 * width)) {
                 *slot = if y % 2 == 0 { &mut pair[..width] } else { &mut pair[width..] };
             }
             S::import(&colour, row, &mut rows);
             if y % 2 == 1 || y + 1 == height {
-                for ((plane, layout), pair) in others.iter_mut().zip(&layouts[1..]).zip(chroma.chunks_exact(2 * width))
-                {
+                let chroma = chroma.chunks_exact(2 * width);
+                for (c, ((plane, layout), pair)) in others.iter_mut().zip(&layouts[1..]).zip(chroma).enumerate() {
+                    if !wanted(c + 1) {
+                        continue;
+                    }
                     let (top, bottom) = pair.split_at(width);
                     let bottom = (y % 2 == 1).then_some(bottom);
                     average_rows(top, bottom, layout.samples.row_mut(&mut plane.buffers[0], y / 2));
@@ -234,8 +256,9 @@ fn transform_planes<S: Sample, T: Quantize + Plane>(
             }
         } else {
             let mut rows: [&mut [T]; MAX_PLANES] = Default::default();
-            for ((slot, plane), layout) in rows.iter_mut().zip(&mut planes).zip(&layouts) {
-                *slot = layout.samples.row_mut(&mut plane.buffers[0], y);
+            let planes = planes.iter_mut().zip(&layouts).zip(spare.chunks_exact_mut(width));
+            for (c, (slot, ((plane, layout), spare))) in rows.iter_mut().zip(planes).enumerate() {
+                *slot = if wanted(c) { layout.samples.row_mut(&mut plane.buffers[0], y) } else { spare };
             }
             S::import(&colour, row, &mut rows);
         }
@@ -248,7 +271,7 @@ fn transform_planes<S: Sample, T: Quantize + Plane>(
             }
         }
     }
-    for (plane, layout) in planes.iter_mut().zip(&layouts) {
+    for (_, (plane, layout)) in planes.iter_mut().zip(&layouts).enumerate().filter(|(c, _)| wanted(*c)) {
         for (index, step) in layout.steps.iter().enumerate().skip(1) {
             let mut level = Forward::new(step.frame);
             advance((header.levels, quantizer), index as u8 + 1, &mut level, &mut plane.buffers[0], step.frame.height);
@@ -259,27 +282,42 @@ fn transform_planes<S: Sample, T: Quantize + Plane>(
 
 /// Carries one level on and quantises the rows that are final.
 #[inline(always)]
-fn advance<T: Quantize>(
+pub(crate) fn advance<T: Quantize>(
     (levels, quantizer): (u8, i32),
     level: u8,
     forward: &mut Forward<T>,
     data: &mut [T],
     ready: usize,
 ) {
-    let shift_of = |band| shift(quantizer, level, band);
     let frame = *forward.frame();
-    forward.advance(data, ready, |data, y| {
-        let (low, high) = frame.row_mut(data, y).split_at_mut(frame.width.div_ceil(2));
-        if y % 2 == 0 {
-            if level == levels {
-                quantize(low, shift_of(Band::LL), false);
+    let shifts = [Band::LL, Band::HL, Band::LH, Band::HH].map(|band| shift(quantizer, level, band));
+    forward.advance(data, ready, Quantizing { frame, shifts, highest: level == levels });
+}
+
+/// Quantises the rows of a level.
+struct Quantizing {
+    frame: Frame,
+    /// Of LL, HL, LH, HH.
+    shifts: [u32; 4],
+    /// LL is final at the highest level only.
+    highest: bool,
+}
+
+impl<T: Quantize> Rows<T> for Quantizing {
+    #[inline(always)]
+    fn visit(&mut self, data: &mut [T], y: usize) {
+        let [ll, hl, lh, hh] = self.shifts;
+        let (low, high) = self.frame.row_mut(data, y).split_at_mut(self.frame.width.div_ceil(2));
+        if y.is_multiple_of(2) {
+            if self.highest {
+                quantize(low, ll, false);
             }
-            quantize(high, shift_of(Band::HL), true);
+            quantize(high, hl, true);
         } else {
-            quantize(low, shift_of(Band::LH), true);
-            quantize(high, shift_of(Band::HH), true);
+            quantize(low, lh, true);
+            quantize(high, hh, true);
         }
-    });
+    }
 }
 
 /// Writes coefficients as a `.pgf` file.
@@ -288,10 +326,7 @@ fn advance<T: Quantize>(
 /// [`Error::Unsupported`] if a macroblock needs more words than the format allows; [`Error::Usage`] for user data of
 /// 4 GiB and more.
 pub fn write_coefficients(coefficients: &Coefficients) -> Result<Vec<u8>> {
-    write(coefficients, false)
-}
-
-pub(crate) fn write(coefficients: &Coefficients, favor_speed: bool) -> Result<Vec<u8>> {
+    let favor_speed = coefficients.favor_speed;
     let header = &coefficients.header;
     let flags = if coefficients.roi() { coefficients.flags } else { coefficients.flags & !flags::ROI };
     let mut out = Vec::new();
@@ -390,21 +425,31 @@ pub(crate) fn collect<T: Coefficient>(
     let group = &order.groups[block.group];
     for (run, from, position, length) in block_parts(order.runs_of(group), block) {
         let plane = usize::from(run.plane);
-        let out = &mut values[position..position + length];
-        match run.kind {
-            Kind::Band(band) => {
-                let (buffer, _, _, frame) = layouts[plane].band(0, run.level, band);
-                gather(&planes[plane].buffers[buffer], &frame, (run.x as usize, run.y as usize), run, from, out);
-            }
-            Kind::Interleaved => {
-                let (buffer, _, _, hl) = layouts[plane].band(0, run.level, Band::HL);
-                let (_, _, _, lh) = layouts[plane].band(0, run.level, Band::LH);
-                let data = &planes[plane].buffers[buffer];
-                for (value, (is_lh, x, y)) in out.iter_mut().zip(interleaved(run).skip(from)) {
-                    *value = if is_lh { lh.row(data, y)[x] } else { hl.row(data, y)[x] };
-                }
+        collect_part(&layouts[plane], &planes[plane], run, from, &mut values[position..position + length]);
+    }
+    values[block.held..block.values].fill(T::default());
+}
+
+/// Fills `out` with values `from ..` of a run's scan.
+pub(crate) fn collect_part<T: Coefficient>(
+    layout: &PlaneLayout,
+    plane: &PlaneData<T>,
+    run: &Run,
+    from: usize,
+    out: &mut [T],
+) {
+    match run.kind {
+        Kind::Band(band) => {
+            let (buffer, _, _, frame) = layout.band(0, run.level, band);
+            gather(&plane.buffers[buffer], &frame, (run.x as usize, run.y as usize), run, from, out);
+        }
+        Kind::Interleaved => {
+            let (buffer, _, _, hl) = layout.band(0, run.level, Band::HL);
+            let (_, _, _, lh) = layout.band(0, run.level, Band::LH);
+            let data = &plane.buffers[buffer];
+            for (value, (is_lh, x, y)) in out.iter_mut().zip(interleaved(run).skip(from)) {
+                *value = if is_lh { lh.row(data, y)[x] } else { hl.row(data, y)[x] };
             }
         }
     }
-    values[block.held..block.values].fill(T::default());
 }

@@ -37,7 +37,7 @@ pub mod flags {
 }
 
 /// The writer version that libPGF 7.21.7 stores: major 7, year 21, week 7 (format section 3, offset 14).
-pub(crate) const WRITER_VERSION: u16 = 0x1D57;
+pub const WRITER_VERSION: u16 = 0x1D57;
 
 /// Bounds that are checked before anything is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -356,7 +356,7 @@ impl FileHeader {
 }
 
 /// Refuses pyramids whose bands or tiles would vanish (format sections 8.4, 13.1 and 18).
-fn check_geometry(header: &Header, flags: u8, base: usize) -> Result<()> {
+pub(crate) fn check_geometry(header: &Header, flags: u8, base: usize) -> Result<()> {
     let levels = u32::from(header.levels);
     if levels == 0 {
         return Ok(());

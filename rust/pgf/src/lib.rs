@@ -1,6 +1,6 @@
 //! Reader and writer of PGF (Progressive Graphics File) images: a reversible 5/3 wavelet, bit planes, no entropy model.
 //!
-//! Slices in, vectors out: no I/O, no threads, nothing allocated from an unchecked number.
+//! Slices in, vectors out: no I/O, no threads unless asked for and then for one call, nothing allocated from an unchecked number.
 //!
 //! # From open to a partial decode
 //!
@@ -34,8 +34,11 @@
 //! [`repair`] is a read of whatever is there and a write. [`decode_with_report`] says what was missing or damaged,
 //! [`ProgressiveDecoder`] takes a file piece by piece, [`encode_max_bytes`] meets a byte count.
 
+mod bands;
 mod bitplane;
-mod bits;
+#[doc(hidden)]
+pub mod bits;
+mod bytemap;
 mod coefficients;
 mod colour;
 mod convert;
@@ -46,16 +49,23 @@ mod error;
 mod header;
 mod image;
 mod macroblock;
+mod plane_wise;
 mod planes;
 mod progressive;
 mod quantize;
 mod rate;
 mod report;
+#[doc(hidden)]
+pub mod rows;
 mod salvage;
 mod scan;
+#[doc(hidden)]
+pub mod stages;
 mod subsample;
 mod wavelet;
 
+pub use bands::{BandRows, BandRowsMut, Lifted, Row, RowMut, Synthesis, Window};
+pub use bytemap::ByteMap;
 pub use coefficients::{Band, Coefficients, Rect};
 pub use convert::convert;
 #[doc(hidden)]
@@ -66,7 +76,9 @@ pub use decode::{
 };
 pub use encode::{EncodeOptions, analyse, encode, levels_for, write_coefficients};
 pub use error::{Error, Result};
-pub use header::{FileHeader, Header, Limits, MAX_CHANNELS, MAX_LEVELS, MAX_QUALITY, Palette, check, flags};
+pub use header::{
+    FileHeader, Header, Limits, MAX_CHANNELS, MAX_LEVELS, MAX_QUALITY, Palette, WRITER_VERSION, check, flags,
+};
 pub use image::{Image, ImageRef, Mode, SampleType, Samples, SamplesMut, SamplesRef};
 pub use progressive::{Progress, ProgressiveDecoder};
 pub use rate::encode_max_bytes;

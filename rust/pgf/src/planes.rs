@@ -68,20 +68,24 @@ impl Coefficient for i16 {
     }
 
     fn magnitude_bits(values: &[i16]) -> u32 {
+        #[cfg(target_arch = "x86_64")]
+        if crate::cpu::has_avx2() {
+            // SAFETY: the processor has AVX2.
+            return unsafe { magnitude_bits_avx2(values) };
+        }
         values.iter().fold(0u16, |or, v| or | v.unsigned_abs()).into()
     }
 
     fn to_planes(values: &[i16], planes: usize, out: &mut BitPlanesHandle<'_>) {
         out.0.reserve(planes);
+        #[cfg(target_arch = "x86_64")]
+        if crate::cpu::has_avx2() {
+            // SAFETY: the processor has AVX2.
+            return unsafe { split_avx2(values, planes, out.0) };
+        }
         for (w, chunk) in values.chunks(64).enumerate() {
             let mut full = [0i16; 64];
-            let chunk: &[i16; 64] = match chunk.try_into() {
-                Ok(whole) => whole,
-                Err(_) => {
-                    full[..chunk.len()].copy_from_slice(chunk);
-                    &full
-                }
-            };
+            let chunk = whole_word(chunk, &mut full);
             out.0.signs[w] = word_signs(chunk);
             let mut bits = [0u64; 16];
             let magnitudes = chunk.map(i16::unsigned_abs);
@@ -105,6 +109,61 @@ impl Coefficient for i16 {
             join_word(from, w, lowest, planes, &mut word);
             let word = apply_signs(&word, from.signs[w]);
             chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+    }
+}
+
+/// 64 values: those that are there, in front of zeros where they are fewer.
+#[inline(always)]
+fn whole_word<'a>(values: &'a [i16], room: &'a mut [i16; 64]) -> &'a [i16; 64] {
+    if let Ok(whole) = values.try_into() {
+        return whole;
+    }
+    room[..values.len()].copy_from_slice(values);
+    room
+}
+
+/// [`Coefficient::magnitude_bits`] of 16-bit values.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn magnitude_bits_avx2(values: &[i16]) -> u32 {
+    values.iter().fold(0u16, |or, v| or | v.unsigned_abs()).into()
+}
+
+/// [`Coefficient::to_planes`] of 16-bit values: bits of 32 bytes are gathered at a time, highest plane first.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn split_avx2(values: &[i16], planes: usize, out: &mut BitPlanes) {
+    // Packing works in halves of 128 bits and leaves the quarters in the order 0, 2, 1, 3.
+    let in_order = |packed: __m256i| _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
+    let gather = |low: __m256i, high: __m256i| {
+        u64::from(_mm256_movemask_epi8(low) as u32) | u64::from(_mm256_movemask_epi8(high) as u32) << 32
+    };
+    let low_byte = _mm256_set1_epi16(0xFF);
+    let (low_planes, high_planes) = out.planes[..planes].split_at_mut(planes.min(8));
+    for (w, chunk) in values.chunks(64).enumerate() {
+        let mut full = [0i16; 64];
+        let chunk = whole_word(chunk, &mut full);
+        // SAFETY: four loads of sixteen values each.
+        let load = |i: usize| unsafe { _mm256_loadu_si256(chunk.as_ptr().add(16 * i).cast()) };
+        let values = [load(0), load(1), load(2), load(3)];
+        let signs = |i: usize| in_order(_mm256_packs_epi16(values[i], values[i + 1]));
+        out.signs[w] = gather(signs(0), signs(2));
+        let [a, b, c, d] = values.map(|v| _mm256_abs_epi16(v));
+        let low = |a, b| in_order(_mm256_packus_epi16(_mm256_and_si256(a, low_byte), _mm256_and_si256(b, low_byte)));
+        let high = |a, b| in_order(_mm256_packus_epi16(_mm256_srli_epi16::<8>(a), _mm256_srli_epi16::<8>(b)));
+        let split = |(mut first, mut second): (__m256i, __m256i), planes: &mut [Plane]| {
+            // Each byte is below 2^planes, so a 16-bit shift moves nothing into the neighbouring byte.
+            let up = _mm_cvtsi32_si128(8 - planes.len() as i32);
+            (first, second) = (_mm256_sll_epi16(first, up), _mm256_sll_epi16(second, up));
+            for plane in planes.iter_mut().rev() {
+                plane[w] = gather(first, second);
+                (first, second) = (_mm256_add_epi8(first, first), _mm256_add_epi8(second, second));
+            }
+        };
+        split((low(a, b), low(c, d)), low_planes);
+        if !high_planes.is_empty() {
+            split((high(a, b), high(c, d)), high_planes);
         }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) fn shift(quantizer: i32, level: u8, band: Band) -> u32 {
 }
 
 /// Quantizes in place. The dead zone, all but LL, is 1.4 steps wide on each side.
+#[inline(always)]
 pub(crate) fn quantize<T: Quantize>(values: &mut [T], shift: u32, dead_zone: bool) {
     if shift > 0 {
         T::quantize(values, shift, dead_zone);

@@ -184,31 +184,6 @@ impl<'a, T: Held + Quantize> Search<'a, T> {
         {
             return Ok(file);
         }
-        if std::env::var("RATE_MODEL").is_ok() {
-            for q in 1..13u8 {
-                let source = self.source_of(q)?;
-                let u = unit(&source, q);
-                let n = source.blocks.iter().map(|b| b.held).sum::<usize>() as f64;
-                let m = self.likely_bytes(&source, q)?;
-                let r: Vec<f64> =
-                    [0.4, 0.2, 0.1, 0.01].iter().map(|r| self.trial(&source, q, r * u).unwrap().bytes as f64).collect();
-                eprintln!(
-                    "MODEL {q} {:.3} sat/model {:.2} slopes {:.2} {:.2} {:.2}",
-                    8.0 * m / n,
-                    r[3] / m,
-                    (1.0 - r[0] / r[3]) / 2.0,
-                    1.0 - r[1] / r[3],
-                    2.0 * (1.0 - r[2] / r[3])
-                );
-            }
-            std::process::exit(0);
-        }
-        if let Ok(q) = std::env::var("RATE_Q") {
-            let q: u8 = q.parse().unwrap();
-            let source = self.source_of(q)?;
-            let fit = self.fit(q, 0.2 * unit(&source, q))?;
-            return self.finish(fit);
-        }
         if finest >= FIRST_HALVED || !self.image.mode.subsamples() {
             let fit = self.best_fit(finest, COARSEST)?;
             return self.finish(fit);
@@ -216,9 +191,8 @@ impl<'a, T: Held + Quantize> Search<'a, T> {
         // Where the last but one of the qualities with halved planes has spent what it can, full planes are better.
         let edge = self.likely_bytes(&self.source, FIRST_HALVED + 1)?;
         let budget = self.max_bytes as f64;
-        let wide = std::env::var("RATE_BOTH").is_ok();
-        let halved = if budget < 1.1 * edge || wide { Some(self.best_fit(FIRST_HALVED, COARSEST)?) } else { None };
-        let full = if budget > 0.75 * edge || wide { Some(self.best_fit(finest, FIRST_HALVED - 1)?) } else { None };
+        let halved = if budget < 1.1 * edge { Some(self.best_fit(FIRST_HALVED, COARSEST)?) } else { None };
+        let full = if budget > 0.75 * edge { Some(self.best_fit(finest, FIRST_HALVED - 1)?) } else { None };
         match (halved, full) {
             (Some(halved), Some(full)) => {
                 let (halved, full) = (self.finish(halved)?, self.finish(full)?);

@@ -117,15 +117,18 @@ impl Frame {
         self.offset + y * self.stride
     }
 
+    #[inline(always)]
     pub fn row<'a, T>(&self, data: &'a [T], y: usize) -> &'a [T] {
         &data[self.start(y)..][..self.width]
     }
 
+    #[inline(always)]
     pub fn row_mut<'a, T>(&self, data: &'a mut [T], y: usize) -> &'a mut [T] {
         &mut data[self.start(y)..][..self.width]
     }
 
     /// Row `y` to be changed and, if there are such, the rows above and below to be read.
+    #[inline(always)]
     fn row_between<'a, T>(&self, data: &'a mut [T], y: usize) -> (&'a mut [T], Option<&'a [T]>, Option<&'a [T]>) {
         let (above, rest) = data.split_at_mut(self.start(y));
         let above = (y > 0).then(|| &above[self.start(y - 1)..][..self.width]);
@@ -135,6 +138,20 @@ impl Frame {
         } else {
             (&mut rest[..self.width], above, None)
         }
+    }
+}
+
+/// What is done with rows of a level: behind forward steps, or before inverse ones.
+///
+/// Closures do, but are compiled for the baseline of the processor; a type of its own is inlined where it is used.
+pub(crate) trait Rows<T> {
+    fn visit(&mut self, data: &mut [T], y: usize);
+}
+
+impl<T, F: FnMut(&mut [T], usize)> Rows<T> for F {
+    #[inline(always)]
+    fn visit(&mut self, data: &mut [T], y: usize) {
+        self(data, y);
     }
 }
 
@@ -156,10 +173,10 @@ impl<T: Lift> Forward<T> {
         &self.frame
     }
 
-    /// Transforms as far as possible now that `ready` rows hold samples; `done(data, y)` is called for every row
+    /// Transforms as far as possible now that `ready` rows hold samples; `done` is called for every row
     /// that has reached its final value, in order.
     #[inline(always)]
-    pub fn advance(&mut self, data: &mut [T], ready: usize, mut done: impl FnMut(&mut [T], usize)) {
+    pub fn advance(&mut self, data: &mut [T], ready: usize, mut done: impl Rows<T>) {
         let frame = self.frame;
         let height = frame.height;
         for y in self.horizontal..ready {
@@ -168,7 +185,7 @@ impl<T: Lift> Forward<T> {
         self.horizontal = ready;
         if height < SHORTEST_FILTERED {
             for y in self.vertical..ready {
-                done(data, y);
+                done.visit(data, y);
             }
             self.vertical = ready;
             return;
@@ -194,11 +211,11 @@ impl<T: Lift> Forward<T> {
                 (None, None) => {}
             }
             if y > 0 {
-                done(data, y - 1);
+                done.visit(data, y - 1);
             }
-            done(data, y);
+            done.visit(data, y);
             if y + 2 >= height && y + 1 < height {
-                done(data, y + 1);
+                done.visit(data, y + 1);
             }
             self.vertical += 2;
         }
@@ -223,16 +240,16 @@ impl<T: Lift> Inverse<T> {
         &self.frame
     }
 
-    /// Transforms until the first `wanted` rows hold samples; `prepare(data, y)` is called once for every row before
+    /// Transforms until the first `wanted` rows hold samples; `prepare` is called once for every row before
     /// its first use, in order.
     #[inline(always)]
-    pub fn advance(&mut self, data: &mut [T], wanted: usize, mut prepare: impl FnMut(&mut [T], usize)) {
+    pub fn advance(&mut self, data: &mut [T], wanted: usize, mut prepare: impl Rows<T>) {
         let frame = self.frame;
         let height = frame.height;
         let wanted = wanted.min(height);
         if height < SHORTEST_FILTERED {
             for y in self.horizontal..wanted {
-                prepare(data, y);
+                prepare.visit(data, y);
                 inverse_row(frame.row_mut(data, y), &mut self.scratch);
             }
             self.horizontal = self.horizontal.max(wanted);
@@ -243,13 +260,13 @@ impl<T: Lift> Inverse<T> {
             let y = self.vertical;
             if y < height {
                 if y == 0 {
-                    prepare(data, 0);
+                    prepare.visit(data, 0);
                 }
                 if y + 1 < height {
-                    prepare(data, y + 1);
+                    prepare.visit(data, y + 1);
                 }
                 if y + 2 < height {
-                    prepare(data, y + 2);
+                    prepare.visit(data, y + 2);
                 }
                 let (row, above, below) = frame.row_between(data, y);
                 match (above, below) {
@@ -375,7 +392,7 @@ mod tests {
         let mut ready = 0;
         while ready < height {
             ready = (ready + chunk).min(height);
-            level.advance(data, ready, |_, y| finished.push(y));
+            level.advance(data, ready, |_: &mut [i32], y: usize| finished.push(y));
         }
         assert_eq!(finished, (0..height).collect::<Vec<_>>());
     }
@@ -387,7 +404,7 @@ mod tests {
         let mut wanted = 0;
         while wanted < height {
             wanted = (wanted + chunk).min(height);
-            level.advance(data, wanted, |_, y| prepared.push(y));
+            level.advance(data, wanted, |_: &mut [i32], y: usize| prepared.push(y));
         }
         assert_eq!(prepared, (0..height).collect::<Vec<_>>());
     }

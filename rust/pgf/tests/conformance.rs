@@ -156,6 +156,7 @@ fn encoding_the_source_again_gives_the_same_bytes() {
             user_data: &vector.data[file.user_data.clone()],
             palette: file.palette.as_deref(),
             favor_speed: vector.setting_is_true("favor_speed"),
+            num_threads: 1,
         };
         let bytes = pgf::encode(&image.as_ref(), &options).unwrap_or_else(|e| panic!("{name}: {e}"));
         let differs = bytes.iter().zip(&vector.data).position(|(a, b)| a != b);

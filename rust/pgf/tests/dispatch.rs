@@ -45,3 +45,32 @@ fn baseline_and_vector_code_agree() {
         }
     }
 }
+
+/// Photograph-like 8-bit pictures of several macroblocks a plane, and modes with planes of two sizes.
+#[test]
+fn threads_change_nothing() {
+    for mode in [Mode::Gray, Mode::Rgb, Mode::Rgba, Mode::Cmyk, Mode::Lab, Mode::Rgb48] {
+        for (width, height) in [(11, 10), (333, 257), (700, 401)] {
+            for (quality, roi) in [(0, false), (0, true), (5, false), (5, true)] {
+                let image = picture(mode, width, height, width + u32::from(quality));
+                let options = EncodeOptions { quality, roi, ..EncodeOptions::default() };
+                let file = encode(&image.as_ref(), &options).expect("a valid picture");
+                let back = decode(&file, &DecodeOptions::default()).expect("a valid file");
+                for num_threads in [2, 3, 8] {
+                    let options = EncodeOptions { num_threads, ..options.clone() };
+                    let same = encode(&image.as_ref(), &options).expect("a valid picture");
+                    assert!(
+                        same == file,
+                        "{mode:?} {width}x{height} quality {quality} roi {roi}, {num_threads} threads"
+                    );
+                    let options = DecodeOptions { num_threads, ..DecodeOptions::default() };
+                    let again = decode(&file, &options).expect("a valid file");
+                    assert!(
+                        again == back,
+                        "{mode:?} {width}x{height} quality {quality} roi {roi}, {num_threads} threads"
+                    );
+                }
+            }
+        }
+    }
+}

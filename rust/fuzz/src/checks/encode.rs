@@ -34,7 +34,7 @@ pub fn encode(data: &[u8]) {
     let samples = samples(mode, width as usize * height as usize * channels, smooth, rest);
     let image = ImageRef { width, height, channels, mode, samples: samples.as_ref() };
     let user_data = &rest[..rest.len().min(usize::from(smooth) % 16)];
-    let options = EncodeOptions { quality, levels, roi, used_bits, user_data, palette: None, favor_speed };
+    let options = EncodeOptions { quality, levels, roi, used_bits, user_data, favor_speed, ..EncodeOptions::default() };
     let file = match pgf::encode(&image, &options) {
         Ok(file) => file,
         Err(error) => {

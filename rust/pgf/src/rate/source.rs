@@ -101,7 +101,7 @@ pub(crate) struct Source<T> {
 impl<T: Held> Source<T> {
     /// `coefficients` are unquantised and have at least one level.
     pub fn new(coefficients: Coefficients) -> Result<Source<T>> {
-        let Coefficients { header, flags, planes, palette, user_data } = coefficients;
+        let Coefficients { header, flags, planes, palette, user_data, .. } = coefficients;
         let planes = T::of(planes).expect("the caller chose the type by the planes");
         let target = Target::new(&header, 0, None)?;
         let layouts = (0..planes.len()).map(|c| PlaneLayout::new(&header, c, &target)).collect();

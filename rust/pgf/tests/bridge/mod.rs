@@ -124,6 +124,7 @@ pub fn options<'a>(settings: &'a Settings, used_bits: u8, palette: Option<&'a Pa
         user_data: &settings.user_data,
         palette,
         favor_speed: settings.favor_speed,
+        num_threads: 1,
     }
 }
 

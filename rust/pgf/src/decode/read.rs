@@ -1,0 +1,421 @@
+//! Finding, decoding and placing the macroblocks of a target.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+
+use super::invert::{Peaks, invert};
+use crate::bitplane::{BlockDecoder, BlockOutcome, Checks, Ending, announced_planes};
+use crate::coefficients::{Band, PlaneData, PlaneLayout, Planes, Target, plane_size};
+use crate::error::{Error, Result};
+use crate::header::{FileHeader, Header};
+use crate::image::{Class, SamplesMut};
+use crate::macroblock::{Place, follow};
+use crate::planes::{BLOCK_VALUES, Coefficient};
+use crate::report::{Damage, DamageKind, Report};
+use crate::salvage;
+use crate::scan::{Block, Kind, Order, Style, block_counts, block_parts, interleaved, run_is_wanted, scatter};
+
+/// Quantised coefficients of a target, with what the later stages need to know.
+pub(super) struct ReadPlanes {
+    pub planes: Planes,
+    pub layouts: Vec<PlaneLayout>,
+    pub peaks: Peaks,
+    pub report: Report,
+}
+
+impl ReadPlanes {
+    /// Inverts the wavelet and the colour transform.
+    pub fn export(
+        self,
+        header: &Header,
+        flags: u8,
+        target: &Target,
+        threads: usize,
+        samples: SamplesMut<'_>,
+    ) -> Result<()> {
+        let ReadPlanes { planes, layouts, peaks, .. } = self;
+        invert(header, header.quantizer(), flags, target, planes, &layouts, &peaks, threads, samples)
+    }
+}
+
+/// Finds, decodes and places the macroblocks of a target.
+pub(super) fn read_planes(
+    data: &[u8],
+    file: &FileHeader,
+    found: Vec<Damage>,
+    target: &Target,
+    strict: bool,
+    threads: usize,
+) -> Result<ReadPlanes> {
+    let header = &file.header;
+    let channels = usize::from(header.channels);
+    let layouts: Vec<_> = (0..channels).map(|c| PlaneLayout::new(header, c, target)).collect();
+    let mut report = Report { damaged: !found.is_empty(), damage: found, ..Report::default() };
+    if header.levels == 0 {
+        let planes = Planes::Wide(read_raw(data, file, &layouts, &mut report)?);
+        finish_report(&mut report, data, strict)?;
+        return Ok(ReadPlanes { planes, layouts, peaks: Peaks::new(header), report });
+    }
+    let style = Style::of(file);
+    // No macroblock takes fewer than six bytes, no group less than a macroblock.
+    let most = (data.len() - file.data_offset) / 6 + 1;
+    let order = Order::new(header, style, target.level, most);
+    let blocks = order.blocks(most);
+    let chain = follow(data, file.data_offset, &blocks, style.roi);
+    let mut places = chain.places;
+    report.bytes_used = chain.end;
+    let wanted: Vec<bool> = blocks.iter().map(|b| is_wanted(&order, &layouts, target.level, b)).collect();
+    let listed = wanted.iter().filter(|w| **w).count() as u64;
+    // All of a level is wanted as often as not; the list ends where the data cannot hold more.
+    report.macroblocks = match block_counts(header, style, target.level).last() {
+        Some(total) if target.whole && target.level < header.levels => *total,
+        _ => listed,
+    };
+
+    let narrow_mode = !matches!(header.mode.class(), Class::Plain16 | Class::Yuv16 | Class::Gray31 | Class::Planes);
+    let sound = chain.broken.is_none();
+    let checks = salvage::checks_of(file);
+    let attempt =
+        Attempt { data, header, order: &order, blocks: &blocks, wanted: &wanted, layouts: &layouts, target, threads };
+    let mut outcomes = Vec::new();
+    let mut read =
+        if sound && !chain.cut { Some(attempt.decode(&places, narrow_mode, checks, &mut outcomes)) } else { None };
+    let clean = |o: &[Option<BlockOutcome>]| o.iter().flatten().all(|o| o.ending == Ending::Whole);
+    if read.is_none() || !clean(&outcomes) {
+        let spare_only = read.is_some() && is_foreign(&outcomes);
+        if spare_only {
+            // Another writer's spare bits: legal, so they are read as libPGF reads them.
+            read = Some(attempt.decode(&places, narrow_mode, Checks::None, &mut outcomes));
+        } else {
+            let all_order;
+            let all_blocks;
+            // The number of macroblocks of the whole file is what ties its end to its start.
+            let everything = if target.level == 0 {
+                &blocks
+            } else {
+                all_order = Order::new(header, style, 0, most);
+                all_blocks = all_order.blocks(most);
+                &all_blocks
+            };
+            if let Some(error) =
+                salvage::contradiction(file, data, block_counts(header, style, 0).last().copied().unwrap_or(0))
+            {
+                return Err(error);
+            }
+            let mended = salvage::locate(data, file, everything);
+            places.clone_from(&mended.places);
+            places.resize(blocks.len(), Place::Missing);
+            report.damage.extend(mended.damage);
+            report.repaired = mended.repaired.iter().zip(&wanted).filter(|(r, w)| **r && **w).count() as u64;
+            report.truncated = mended.truncated;
+            report.bytes_used = report.bytes_used.max(mended.end.min(data.len()));
+            let attempt = Attempt {
+                data,
+                header,
+                order: &order,
+                blocks: &blocks,
+                wanted: &wanted,
+                layouts: &layouts,
+                target,
+                threads,
+            };
+            read = Some(attempt.decode(&places, narrow_mode, checks, &mut outcomes));
+        }
+    }
+    let (planes, peaks) = read.expect("decoded above");
+    summarise(&mut report, header, &order, &blocks, &wanted, &places, &outcomes);
+    finish_report(&mut report, data, strict)?;
+    Ok(ReadPlanes { planes, layouts, peaks, report })
+}
+
+/// Whether the contradictions look like another writer's habits rather than damage: nearly all macroblocks have them.
+fn is_foreign(outcomes: &[Option<BlockOutcome>]) -> bool {
+    let found = outcomes.iter().flatten().count();
+    let odd = outcomes.iter().flatten().filter(|o| matches!(o.ending, Ending::Spare | Ending::Broken)).count();
+    let only_spare = outcomes.iter().flatten().all(|o| matches!(o.ending, Ending::Whole | Ending::Spare));
+    only_spare || (found >= 4 && 5 * odd > 4 * found)
+}
+
+fn is_wanted(order: &Order, layouts: &[PlaneLayout], base: u8, block: &Block) -> bool {
+    let group = &order.groups[block.group];
+    block_parts(order.runs_of(group), block)
+        .any(|(run, from, _, length)| run_is_wanted(run, &layouts[usize::from(run.plane)], base, from, length))
+}
+
+/// A macroblock to decode.
+struct Job<'a> {
+    index: usize,
+    code: &'a [u8],
+    cut: bool,
+}
+
+/// One attempt at decoding the macroblocks at given places.
+struct Attempt<'a> {
+    data: &'a [u8],
+    header: &'a Header,
+    order: &'a Order,
+    blocks: &'a [Block],
+    wanted: &'a [bool],
+    layouts: &'a [PlaneLayout],
+    target: &'a Target,
+    threads: usize,
+}
+
+impl Attempt<'_> {
+    fn decode(
+        &self,
+        places: &[Place],
+        narrow_mode: bool,
+        checks: Checks,
+        outcomes: &mut Vec<Option<BlockOutcome>>,
+    ) -> (Planes, Peaks) {
+        let most_planes = places
+            .iter()
+            .zip(self.wanted)
+            .filter(|(_, wanted)| **wanted)
+            .filter_map(|(place, _)| match *place {
+                Place::Whole { start, end, .. } | Place::Part { start, end, .. } if end > start => {
+                    Some(announced_planes(self.data[start]))
+                }
+                _ => None,
+            })
+            .max()
+            .unwrap_or(0);
+        // 15 planes fill the positive half of 16 bits; only deep modes and damaged data have more.
+        if narrow_mode && most_planes <= 15 {
+            let (planes, peaks) = self.decode_as::<i16>(places, checks, outcomes);
+            (Planes::Narrow(planes), peaks)
+        } else {
+            let (planes, peaks) = self.decode_as::<i32>(places, checks, outcomes);
+            (Planes::Wide(planes), peaks)
+        }
+    }
+
+    fn decode_as<T: Coefficient>(
+        &self,
+        places: &[Place],
+        checks: Checks,
+        outcomes: &mut Vec<Option<BlockOutcome>>,
+    ) -> (Vec<PlaneData<T>>, Peaks) {
+        let mut planes: Vec<PlaneData<T>> = self.layouts.iter().map(PlaneData::new).collect();
+        let mut peaks = Peaks::new(self.header);
+        let mut jobs = Vec::new();
+        for (index, (place, wanted)) in places.iter().zip(self.wanted).enumerate() {
+            let (start, end, cut) = match *place {
+                Place::Whole { start, end, .. } => (start, end, false),
+                Place::Part { start, end, .. } => (start, end, true),
+                Place::Missing => continue,
+            };
+            if *wanted {
+                jobs.push(Job { index, code: &self.data[start..end], cut });
+            }
+        }
+        outcomes.clear();
+        outcomes.resize(places.len(), None);
+        let mut take = |job: &Job<'_>, values: &[T], outcome: BlockOutcome| {
+            outcomes[job.index] = Some(outcome);
+            if outcome.lowest < outcome.planes {
+                self.place(&self.blocks[job.index], values, outcome.planes, &mut planes, &mut peaks);
+            }
+        };
+        let next = AtomicUsize::new(0);
+        let (send, receive) = sync_channel(2 * self.threads);
+        std::thread::scope(|scope| {
+            // The caller's thread puts coefficients in their places and, while there are none, decodes as well.
+            for _ in 1..self.threads.min(jobs.len()) {
+                let (send, jobs, next) = (send.clone(), &jobs, &next);
+                scope.spawn(move || {
+                    let mut coder = BlockDecoder::new();
+                    while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let mut values = vec![T::default(); self.blocks[job.index].values];
+                        let outcome = coder.decode(job.code, job.cut, checks, &mut values);
+                        if send.send((job, values, outcome)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(send);
+            let mut coder = BlockDecoder::new();
+            let mut values = [T::default(); BLOCK_VALUES];
+            while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let values = &mut values[..self.blocks[job.index].values];
+                let outcome = coder.decode(job.code, job.cut, checks, values);
+                take(job, values, outcome);
+                for (job, values, outcome) in receive.try_iter() {
+                    take(job, &values, outcome);
+                }
+            }
+            for (job, values, outcome) in receive {
+                take(job, &values, outcome);
+            }
+        });
+        (planes, peaks)
+    }
+
+    fn place<T: Coefficient>(
+        &self,
+        block: &Block,
+        values: &[T],
+        bit_planes: usize,
+        planes: &mut [PlaneData<T>],
+        peaks: &mut Peaks,
+    ) {
+        let group = &self.order.groups[block.group];
+        for (run, from, position, length) in block_parts(self.order.runs_of(group), block) {
+            peaks.note(self.header.quantizer(), run, bit_planes);
+            let plane = usize::from(run.plane);
+            let layout = &self.layouts[plane];
+            if !layout.holds(if run.kind == Kind::Band(Band::LL) { Band::LL } else { Band::HL }) {
+                continue;
+            }
+            let values = &values[position..position + length];
+            match run.kind {
+                Kind::Band(band) => {
+                    let (buffer, x, y, frame) = layout.band(self.target.level, run.level, band);
+                    scatter(&mut planes[plane].buffers[buffer], &frame, (x, y), run, from, values);
+                }
+                Kind::Interleaved => {
+                    let (buffer, hl_x, hl_y, hl) = layout.band(self.target.level, run.level, Band::HL);
+                    let (_, lh_x, lh_y, lh) = layout.band(self.target.level, run.level, Band::LH);
+                    let data = &mut planes[plane].buffers[buffer];
+                    for (value, (is_lh, x, y)) in values.iter().zip(interleaved(run).skip(from)) {
+                        let (frame, x0, y0) = if is_lh { (&lh, lh_x, lh_y) } else { (&hl, hl_x, hl_y) };
+                        if x >= x0 && x < x0 + frame.width && y >= y0 && y < y0 + frame.height {
+                            frame.row_mut(data, y - y0)[x - x0] = *value;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Planes of a picture without levels: 32-bit samples (format section 11.4).
+fn read_raw(
+    data: &[u8],
+    file: &FileHeader,
+    layouts: &[PlaneLayout],
+    report: &mut Report,
+) -> Result<Vec<PlaneData<i32>>> {
+    // A region can be taken of a picture so large that its end is behind all numbers.
+    let mut at = file.data_offset as u64;
+    let mut planes = Vec::new();
+    report.finest_complete_level = Some(0);
+    for (c, layout) in layouts.iter().enumerate() {
+        let mut plane = PlaneData::new(layout);
+        let (width, height) = plane_size(&file.header, c);
+        let (width, height) = (width as u64, height as u64);
+        let (x, y, frame) = (layout.x, layout.y, layout.samples);
+        for row in 0..frame.height {
+            let first = ((y + row) as u64).saturating_mul(width).saturating_add(x as u64);
+            let start = at.saturating_add(first.saturating_mul(4)).min(data.len() as u64) as usize;
+            let out = frame.row_mut(&mut plane.buffers[0], row);
+            let mut words = data[start..].chunks_exact(4);
+            for v in out {
+                match words.next() {
+                    Some(b) => *v = i32::from_le_bytes([b[0], b[1], b[2], b[3]]),
+                    None => report.truncated = true,
+                }
+            }
+        }
+        at = at.saturating_add(width.saturating_mul(height).saturating_mul(4));
+        planes.push(plane);
+    }
+    report.macroblocks = 1;
+    report.bytes_used = at.min(data.len() as u64) as usize;
+    if report.truncated {
+        report.finest_complete_level = None;
+        report.partial = 1;
+        let message = format!("the planes need {} bytes", at - file.data_offset as u64);
+        let bytes = data.len()..data.len();
+        report.damage.push(Damage { bytes, kind: DamageKind::Truncated, repaired: false, message });
+    } else {
+        report.intact = 1;
+    }
+    Ok(planes)
+}
+
+/// Counts what was found and names what is missing.
+fn summarise(
+    report: &mut Report,
+    header: &Header,
+    order: &Order,
+    blocks: &[Block],
+    wanted: &[bool],
+    places: &[Place],
+    outcomes: &[Option<BlockOutcome>],
+) {
+    let mut first_bad_level: Option<u8> = None;
+    let levels_complete_by = |block: &Block| order.runs_of(&order.groups[block.group]);
+    for (index, ((block, place), outcome)) in blocks.iter().zip(places).zip(outcomes).enumerate() {
+        if !wanted[index] {
+            continue;
+        }
+        let whole = match (place, outcome) {
+            (Place::Missing, _) | (_, None) => {
+                report.missing += 1;
+                false
+            }
+            (Place::Whole { .. } | Place::Part { .. }, Some(o)) => match o.ending {
+                Ending::Whole | Ending::Spare => {
+                    report.intact += 1;
+                    true
+                }
+                Ending::Cut | Ending::Broken => {
+                    if o.lowest < o.planes {
+                        report.partial += 1;
+                    } else {
+                        report.missing += 1;
+                    }
+                    false
+                }
+            },
+        };
+        if !whole {
+            // The highest level that any of the macroblock's values belongs to.
+            let level = block_parts(levels_complete_by(block), block).map(|(run, ..)| run.level).max().unwrap_or(1);
+            first_bad_level = Some(first_bad_level.map_or(level, |bad| bad.max(level)));
+        }
+        if let (Some(o), Place::Whole { start, end, .. }) = (outcome, place)
+            && o.ending == Ending::Broken
+            && !report.damage.iter().any(|d| d.bytes.start < *end && d.bytes.end > *start)
+        {
+            let at = start + 4 * o.words;
+            let message = format!("macroblock {index}: plane {} contradicts itself", o.lowest.saturating_sub(1));
+            report.damage.push(Damage { bytes: at..*end, kind: DamageKind::Code, repaired: false, message });
+        }
+    }
+    let counted = report.intact + report.partial + report.missing;
+    let beyond = report.macroblocks.saturating_sub(counted);
+    report.missing += beyond;
+    if beyond > 0 && first_bad_level.is_none() {
+        first_bad_level = Some(1);
+    }
+    report.finest_complete_level = match first_bad_level {
+        None => Some(0),
+        Some(bad) if bad >= header.levels => None,
+        Some(bad) => Some(bad),
+    };
+    report.damaged |= report.damage.iter().any(|d| d.kind != DamageKind::Truncated);
+}
+
+fn finish_report(report: &mut Report, data: &[u8], strict: bool) -> Result<()> {
+    report.damage.sort_by_key(|d| d.bytes.start);
+    report.bytes_used = report.bytes_used.min(data.len());
+    if !strict {
+        return Ok(());
+    }
+    if let Some(first) = report.damage.iter().find(|d| d.kind != DamageKind::Truncated) {
+        return Err(Error::Format {
+            field: "coded data",
+            offset: first.bytes.start as u64,
+            message: first.message.clone(),
+        });
+    }
+    if report.truncated {
+        let (need, have) = (data.len() as u64 + 1, data.len() as u64);
+        return Err(Error::Truncated { field: "coded data", need, have });
+    }
+    Ok(())
+}
