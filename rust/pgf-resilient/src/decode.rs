@@ -1,0 +1,196 @@
+//! Blocks to coefficients and pixels.
+
+use std::ops::Range;
+
+use crate::block::{Part, band_size, shift_of};
+use crate::chain::{BlockReader, BlockState};
+use crate::conceal;
+use crate::reader::Contents;
+use pgf::{Band, Coefficients, Lifted, Limits, Rect, Result, RowMut, Synthesis};
+
+/// All blocks to the quantised integers of `.pgf`; estimates where planes are missing.
+pub(crate) fn coefficients(
+    contents: &Contents<'_>,
+    reader: &mut BlockReader<'_, '_>,
+    limits: &Limits,
+    mut visit: impl FnMut(usize, BlockState),
+) -> Result<Coefficients> {
+    let note = &contents.note;
+    let header = note.header(&contents.picture.header);
+    let (palette, user_data) = (contents.palette.clone(), contents.user_data.clone());
+    let wide = contents.picture.deep;
+    let mut out = Coefficients::zeroed(&header, note.flags, wide, palette, user_data, limits)?;
+    out.favor_speed = note.favor_speed;
+    let mut low = Low::new(contents);
+    let mut row = [0; 32];
+    for block in 0..contents.geometry.blocks.len() {
+        let state = reader.block(block);
+        visit(block, state);
+        for (part, tile) in contents.geometry.parts_of(block).iter().zip(&reader.tiles.tiles) {
+            if part.width == 0 || tile.top == 0 {
+                continue;
+            }
+            for y in 0..usize::from(part.height) {
+                let width = usize::from(part.width);
+                conceal::values(tile, y, 0, &mut row);
+                if low.put(part, y, &row[..width]) {
+                    continue;
+                }
+                let mut rows = out.rows_mut(part.plane.into(), part.level, part.band)?;
+                put(&mut rows.row(part.y as usize + y), part.x as usize, &row[..width]);
+            }
+        }
+    }
+    for plane in 0..usize::from(header.channels) {
+        let values = low.finish(plane);
+        let (width, _) = band_size(&header, plane, header.levels, Band::LL);
+        let mut rows = out.rows_mut(plane, header.levels, Band::LL)?;
+        for (y, values) in values.chunks_exact(width).enumerate() {
+            put(&mut rows.row(y), 0, values);
+        }
+    }
+    Ok(out)
+}
+
+fn put(row: &mut RowMut<'_>, x: usize, values: &[i32]) {
+    match row {
+        RowMut::Narrow(row) => {
+            for (slot, v) in row[x..].iter_mut().zip(values) {
+                *slot = (*v).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+            }
+        }
+        RowMut::Wide(row) => row[x..x + values.len()].copy_from_slice(values),
+    }
+}
+
+/// The coarsest band of the coefficients: base, residual and further levels of every plane.
+struct Low {
+    levels: u8,
+    stored: u8,
+    planes: Vec<Lifted>,
+}
+
+impl Low {
+    fn new(contents: &Contents<'_>) -> Low {
+        let header = &contents.picture.header;
+        let (levels, stored) = (contents.geometry.levels, header.levels);
+        let planes = contents
+            .bases
+            .iter()
+            .enumerate()
+            .map(|(plane, values)| {
+                let (w, h) = band_size(header, plane, stored, Band::LL);
+                let mut lifted = Lifted::zeroed(w, h, levels - stored);
+                let (width, _) = lifted.size(levels - stored, Band::LL);
+                let limit = contents.picture.outlier[usize::from(plane > 0)];
+                let bytes = conceal::complete_base(values, width, limit);
+                for (y, bytes) in bytes.chunks_exact(width).enumerate() {
+                    let row = lifted.row_mut(levels - stored, Band::LL, y);
+                    for (slot, byte) in row.iter_mut().zip(bytes) {
+                        *slot = conceal::base_value(*byte, contents.picture.base_shift[plane]);
+                    }
+                }
+                lifted
+            })
+            .collect();
+        Low { levels, stored, planes }
+    }
+
+    /// Takes a row of a part, if it belongs here.
+    fn put(&mut self, part: &Part, y: usize, values: &[i32]) -> bool {
+        let (x, y) = (part.x as usize, part.y as usize + y);
+        let plane = usize::from(part.plane);
+        if part.band == Band::LL {
+            let row = self.planes[plane].row_mut(self.levels - self.stored, Band::LL, y);
+            for (slot, v) in row[x..].iter_mut().zip(values) {
+                *slot = slot.wrapping_add(*v);
+            }
+            return true;
+        }
+        if part.level <= self.stored {
+            return false;
+        }
+        let row = self.planes[plane].row_mut(part.level - self.stored, part.band, y);
+        row[x..x + values.len()].copy_from_slice(values);
+        true
+    }
+
+    /// The quantised coarsest band of a plane, row by row.
+    fn finish(&mut self, plane: usize) -> Vec<i32> {
+        std::mem::replace(&mut self.planes[plane], Lifted::zeroed(0, 0, 0)).inverse()
+    }
+}
+
+/// All blocks that bear on a level and region to pixels.
+pub(crate) fn pixels(
+    contents: &Contents<'_>,
+    reader: &mut BlockReader<'_, '_>,
+    (level, region): (u8, Option<Rect>),
+    limits: &Limits,
+    mut visit: impl FnMut(usize, BlockState),
+) -> Result<Synthesis> {
+    let header = contents.note.header(&contents.picture.header);
+    let mut synthesis = Synthesis::new(&header, contents.note.flags, level, region, limits)?;
+    let mut low = Low::new(contents);
+    let mut row = [0; 32];
+    for block in 0..contents.geometry.blocks.len() {
+        let parts = contents.geometry.parts_of(block);
+        let needed = parts
+            .iter()
+            .any(|part| part.band == Band::LL || part.level > header.levels || window_rows(&synthesis, part).is_some());
+        if !needed {
+            continue;
+        }
+        let state = reader.block(block);
+        visit(block, state);
+        for (part, tile) in parts.iter().zip(&reader.tiles.tiles) {
+            if part.width == 0 || tile.top == 0 {
+                continue;
+            }
+            let width = usize::from(part.width);
+            if part.band == Band::LL || part.level > header.levels {
+                for y in 0..usize::from(part.height) {
+                    conceal::values(tile, y, 0, &mut row);
+                    low.put(part, y, &row[..width]);
+                }
+                continue;
+            }
+            let Some((xs, ys)) = window_rows(&synthesis, part) else { continue };
+            let window = synthesis.window(part.plane.into(), part.level, part.band).expect("checked above");
+            let shift = shift_of(&header, part.level, part.band);
+            let mut rows = synthesis.rows_mut(part.plane.into(), part.level, part.band).expect("checked above");
+            for y in ys {
+                if tile.rows()[y - part.y as usize] == 0 {
+                    continue;
+                }
+                conceal::values(tile, y - part.y as usize, shift, &mut row);
+                let from = xs.start - part.x as usize;
+                put(&mut rows.row(y - window.y), xs.start - window.x, &row[from..from + xs.len()]);
+            }
+        }
+    }
+    for plane in 0..usize::from(header.channels) {
+        let shift = shift_of(&header, header.levels, Band::LL);
+        let (width, _) = band_size(&header, plane, header.levels, Band::LL);
+        let values = low.finish(plane);
+        let Some(window) = synthesis.window(plane, header.levels, Band::LL) else { continue };
+        let mut rows = synthesis.rows_mut(plane, header.levels, Band::LL).expect("it has a window");
+        for y in 0..window.height {
+            let start = (window.y + y) * width + window.x;
+            let scaled: Vec<i32> =
+                values[start..start + window.width].iter().map(|v| v.checked_shl(shift).unwrap_or(0)).collect();
+            put(&mut rows.row(y), 0, &scaled);
+        }
+    }
+    Ok(synthesis)
+}
+
+/// Columns and rows of its band that a part shares with what is asked for.
+fn window_rows(synthesis: &Synthesis, part: &Part) -> Option<(Range<usize>, Range<usize>)> {
+    let window = synthesis.window(part.plane.into(), part.level, part.band)?;
+    let cut = |from: u32, length: u8, start: usize, count: usize| {
+        let range = (from as usize).max(start)..(from as usize + usize::from(length)).min(start + count);
+        (!range.is_empty()).then_some(range)
+    };
+    Some((cut(part.x, part.width, window.x, window.width)?, cut(part.y, part.height, window.y, window.height)?))
+}

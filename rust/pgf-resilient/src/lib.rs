@@ -1,0 +1,32 @@
+//! The resilient stream `.pgfr` over the coefficients of PGF images.
+#![forbid(unsafe_code)]
+
+mod base;
+mod block;
+mod chain;
+mod coder;
+mod conceal;
+mod correct;
+mod decode;
+mod edit;
+mod note;
+mod order;
+mod packed;
+mod picture;
+mod pyramid;
+mod reader;
+mod segment;
+mod stream;
+mod tile;
+mod tokens;
+mod writer;
+
+pub use chain::Fate;
+pub use edit::{merge, refine, remove};
+pub use picture::{Payload, Picture};
+pub use reader::Fault;
+pub use stream::{
+    DecodeOptions, Extras, Kind, Segment, StreamReport, check, count_segments, decode, decode_into, encode,
+    read_coefficients, read_extras, read_picture, rewrite, segments,
+};
+pub use writer::{Order, Profile, StreamOptions, write};

@@ -1,0 +1,441 @@
+//! Coefficients to a stream.
+
+use crate::block::{Geometry, channel_groups};
+use crate::coder::{PlaneCode, PlaneEncoder, join};
+use crate::note::Note;
+use crate::order::{PlaneWorth, Planned, plan, weight, worth};
+use crate::picture::{NO_LIMIT, Payload, Picture, storable_outlier};
+use crate::pyramid::{Base, Pyramid};
+use crate::reader::Contents;
+use crate::segment::{Address, code, stuff, write_address, write_number};
+use crate::tile::Tiles;
+use crate::{base, conceal};
+use pgf::{Band, Coefficients, Error, MAX_CHANNELS, Palette, Rect, Result};
+
+/// How safe a stream is made, and what that may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Profile {
+    /// Fewer and larger blocks, one repeat of the header.
+    Lean,
+    /// Tiles of at most an eighth of a small picture's side at the coarse levels, one repeat of the header.
+    #[default]
+    Default,
+    /// As the default, and the opening once more: header, base and the first segments of the coarse blocks.
+    Tough,
+}
+
+/// In which order segments come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Order {
+    /// The best picture at every prefix.
+    #[default]
+    Best,
+    /// Coarse levels first, all of their planes.
+    Levels,
+}
+
+/// How coefficients become a stream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StreamOptions {
+    /// How payloads are coded.
+    pub payload: Payload,
+    /// How safe.
+    pub profile: Profile,
+    /// In which order.
+    pub order: Order,
+    /// A region in full-size pixels whose detail comes first.
+    pub first: Option<Rect>,
+    /// Weight of the colour differences in the order, 1 = squared error of red, green and blue. Below 1 the luma
+    /// comes earlier, as people look at pictures.
+    pub chroma: f64,
+    /// The largest number of bytes of the stream.
+    pub max_bytes: Option<usize>,
+    /// Whether to add advisory checks.
+    pub checks: bool,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        StreamOptions {
+            payload: Payload::default(),
+            profile: Profile::default(),
+            order: Order::default(),
+            first: None,
+            chroma: 1.0,
+            max_bytes: None,
+            checks: false,
+        }
+    }
+}
+
+/// Segments shorter than this many bytes take in the next plane.
+pub(crate) const LEAST_BYTES: [usize; 2] = [44, 52];
+
+/// A stream's header for coefficients.
+pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) -> Result<Picture> {
+    let header = *coefficients.header();
+    let mut picture = Picture {
+        header,
+        payload: options.payload,
+        coarse: 3,
+        deep: false,
+        base_shift: [0; MAX_CHANNELS],
+        outlier: [NO_LIMIT; 2],
+    };
+    picture.coarse = match options.profile {
+        Profile::Lean => 3,
+        // Small pictures have few coarse coefficients.
+        _ if header.width.max(header.height) < 160 => 3,
+        _ => 2,
+    };
+    picture.deep = picture.must_be_deep();
+    Ok(picture)
+}
+
+/// Everything of a picture that is coded, block by block.
+struct Coded {
+    /// By block: number of planes, and those that are coded, the highest first.
+    blocks: Vec<(usize, Vec<PlaneCode>, Vec<PlaneWorth>)>,
+}
+
+/// Writes coefficients as a stream.
+///
+/// # Errors
+/// [`Error::Usage`] if `max_bytes` does not hold the header.
+pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec<u8>> {
+    let mut picture = picture_for(coefficients, options)?;
+    let pyramid = Pyramid::new(coefficients, picture.levels())?;
+    let channels = usize::from(picture.header.channels);
+    let most = if picture.deep { 31 } else { 3 };
+    for group in channel_groups(&picture) {
+        let shift = base::shift_for(group.clone().flat_map(|plane| pyramid.coarsest(plane)), most);
+        // The short header has no room for a shift of the fourth plane.
+        let shift = if !picture.deep && group.start == 3 { 0 } else { shift };
+        picture.base_shift[group].fill(shift);
+    }
+    let mut geometry = Geometry::new(&picture)?;
+    let mut bases: Vec<Base> = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();
+    let mut tiles = Tiles::default();
+    if !picture.deep {
+        // Hostile or huge pictures can exceed the short addresses.
+        for block in 0..geometry.blocks.len() {
+            if pyramid.load(&geometry, &bases, block, &mut tiles)? > 16 {
+                picture.deep = true;
+                geometry = Geometry::new(&picture)?;
+                bases = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();
+                break;
+            }
+        }
+    }
+    for (group, limit) in picture.outlier.iter_mut().enumerate() {
+        let planes = if group == 0 { 0..1 } else { 1..channels };
+        let furthest = bases[planes].iter().map(|b| conceal::largest_outlier(&b.bytes, b.width)).max().unwrap_or(0);
+        *limit = storable_outlier(group, furthest);
+    }
+
+    let known: Vec<Vec<Option<u8>>> = bases.iter().map(|b| b.bytes.iter().copied().map(Some).collect()).collect();
+    let extras = Extras {
+        note: Note::of(coefficients),
+        palette: coefficients.palette.as_deref(),
+        user_data: &coefficients.user_data,
+    };
+    let mut out = opening(&picture, &known, &extras);
+    let coded = code_planes(&picture, &geometry, &pyramid, &bases, options, out.len())?;
+    let planned = planned(&picture, &geometry, &coded, options);
+    let limit = options.max_bytes.unwrap_or(usize::MAX);
+    if limit < picture.to_bytes().len() + 2 {
+        return Err(too_small(limit, picture.to_bytes().len() + 2));
+    }
+    let all: usize = out.len() + planned.iter().map(|s| s.bytes).sum::<usize>();
+    // In a tough stream the opening comes again behind the first quarter.
+    let mut repeat_at = if options.profile == Profile::Tough { limit.min(all) / 4 } else { usize::MAX };
+    let mut coarse_first: Vec<u8> = Vec::new();
+    let mut since = 0;
+    let mut content = Vec::new();
+    let mut closed = vec![false; geometry.blocks.len()];
+    for segment in planned {
+        let address = segment.address;
+        if closed[address.block] {
+            continue;
+        }
+        let (top, planes, _) = &coded.blocks[address.block];
+        let from = top - 1 - usize::from(address.plane);
+        // What does not fit whole may fit in part; nothing of the block can follow then.
+        let mut fits = false;
+        for count in (1..=address.count).rev() {
+            content.clear();
+            write_address(&picture, &geometry, &Address { count, ..address }, &mut content);
+            stuff(&join(&planes[from..from + usize::from(count)]), &mut content);
+            if out.len() + content.len() + if options.checks { CHECK_BYTES } else { 0 } <= limit {
+                fits = true;
+                closed[address.block] = count < address.count;
+                out.extend_from_slice(&content);
+                break;
+            }
+        }
+        closed[address.block] |= !fits;
+        let coarse = geometry.parts_of(address.block).iter().any(|part| part.band == Band::LL);
+        if fits && coarse && address.first && out.len() < repeat_at {
+            coarse_first.extend_from_slice(&content);
+        }
+        if out.len() >= repeat_at {
+            repeat_at = usize::MAX;
+            let mut again = Vec::new();
+            write_header(&picture, &mut again);
+            write_bases(&picture, &known, &mut again);
+            again.extend_from_slice(&coarse_first);
+            if out.len() + again.len() <= limit {
+                out.extend_from_slice(&again);
+            }
+        }
+        if options.checks && out.len() - since >= CHECKED_BYTES && out.len() + CHECK_BYTES <= limit {
+            write_check(&mut out, &mut since);
+        }
+    }
+    if options.checks && out.len() > since && out.len() + CHECK_BYTES <= limit {
+        write_check(&mut out, &mut since);
+    }
+    out.truncate(limit);
+    Ok(out)
+}
+
+/// What a file carries besides coefficients.
+struct Extras<'a> {
+    note: Note,
+    palette: Option<&'a Palette>,
+    user_data: &'a [u8],
+}
+
+/// The pieces before all detail: header, base, the header again, and what else the file holds.
+fn opening(picture: &Picture, bases: &[Vec<Option<u8>>], extras: &Extras<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_header(picture, &mut out);
+    write_bases(picture, bases, &mut out);
+    write_header(picture, &mut out);
+    extras.note.write(picture, &mut out);
+    write_extras(extras, &mut out);
+    out
+}
+
+/// The opening of a stream that was read; base values that are missing in a chunk are filled in.
+pub(crate) fn opening_again(contents: &Contents<'_>, picture: &Picture) -> Vec<u8> {
+    let bases: Vec<Vec<Option<u8>>> = contents
+        .bases
+        .iter()
+        .enumerate()
+        .map(|(plane, values)| {
+            let (width, height) = base::size(picture, plane);
+            let complete = conceal::complete_base(values, width, picture.outlier[usize::from(plane > 0)]);
+            let mut known = vec![None; width * height];
+            let order: Vec<usize> = base::order(width, height).map(|(x, y)| y * width + x).collect();
+            for chunk in order.chunks(base::CHUNK).filter(|c| c.iter().any(|i| values[*i].is_some())) {
+                for &i in chunk {
+                    known[i] = Some(complete[i]);
+                }
+            }
+            known
+        })
+        .collect();
+    let palette = contents.palette.as_deref();
+    opening(picture, &bases, &Extras { note: contents.note, palette, user_data: &contents.user_data })
+}
+
+fn write_header(picture: &Picture, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0xFF, code::PICTURE]);
+    out.extend_from_slice(&picture.to_bytes());
+}
+
+/// Chunks of base values; those of which nothing is known are left out.
+fn write_bases(picture: &Picture, bases: &[Vec<Option<u8>>], out: &mut Vec<u8>) {
+    for (plane, base) in bases.iter().enumerate() {
+        let (width, height) = base::size(picture, plane);
+        let digits = crate::block::digits_for(base::chunks(width, height));
+        let values: Vec<Option<u8>> = base::order(width, height).map(|(x, y)| base[y * width + x]).collect();
+        for (index, chunk) in values.chunks(base::CHUNK).enumerate() {
+            let Some(chunk) = chunk.iter().copied().collect::<Option<Vec<u8>>>() else { continue };
+            out.extend_from_slice(&[0xFF, code::BASE + plane as u8]);
+            write_number(index, digits, out);
+            out.extend_from_slice(&chunk);
+        }
+    }
+}
+
+/// Palette entries and user data in chunks.
+fn write_extras(extras: &Extras<'_>, out: &mut Vec<u8>) {
+    if let Some(palette) = extras.palette {
+        for (index, entries) in palette.chunks(PALETTE_CHUNK).enumerate() {
+            out.extend_from_slice(&[0xFF, code::PALETTE, index as u8]);
+            stuff(entries.as_flattened(), out);
+        }
+    }
+    let data = extras.user_data;
+    if !data.is_empty() {
+        // A chunk that is not full says that it is the last.
+        let last = data.len().is_multiple_of(USER_CHUNK).then_some(&[][..]);
+        for (index, chunk) in data.chunks(USER_CHUNK).chain(last).enumerate() {
+            out.extend_from_slice(&[0xFF, code::USER]);
+            write_number(index, USER_DIGITS, out);
+            stuff(chunk, out);
+        }
+    }
+}
+
+/// Appends an advisory check: CRC-32 of all bytes since the last, in seven bits a byte.
+fn write_check(out: &mut Vec<u8>, since: &mut usize) {
+    let sum = crc32fast::hash(&out[*since..]);
+    out.extend_from_slice(&[0xFF, code::CHECK]);
+    out.extend((0..5).rev().map(|i| (sum >> (7 * i)) as u8 & 0x7F));
+    *since = out.len();
+}
+
+/// Bytes that an advisory check takes.
+pub(crate) const CHECK_BYTES: usize = 7;
+
+/// Bytes between advisory checks, at least.
+const CHECKED_BYTES: usize = 512;
+
+/// Palette entries in a piece.
+pub(crate) const PALETTE_CHUNK: usize = 16;
+/// Bytes of user data in a piece.
+pub(crate) const USER_CHUNK: usize = 64;
+/// Digits of the index of a piece of user data.
+pub(crate) const USER_DIGITS: usize = 4;
+
+/// Codes all planes of all blocks, or as many of the best as `max_bytes` can hold.
+fn code_planes(
+    picture: &Picture,
+    geometry: &Geometry,
+    pyramid: &Pyramid<'_>,
+    bases: &[Base],
+    options: &StreamOptions,
+    opening: usize,
+) -> Result<Coded> {
+    let header = &picture.header;
+    let mut encoder = PlaneEncoder::new(picture.payload);
+    let mut tiles = Tiles::default();
+    let mut blocks = Vec::with_capacity(geometry.blocks.len());
+    let mut loaded = Vec::new();
+    let floors = match options.max_bytes {
+        Some(budget) if options.order == Order::Best && options.first.is_none() => {
+            let budget = budget.saturating_sub(opening);
+            Some(floors(picture, geometry, pyramid, bases, options, budget, &mut loaded)?)
+        }
+        _ => None,
+    };
+    for block in 0..geometry.blocks.len() {
+        let floor = floors.as_ref().map_or(0, |f| f[block]);
+        let parts = geometry.parts_of(block);
+        let (mut codes, mut worths) = (Vec::new(), Vec::new());
+        let mut top = 0;
+        if floor < usize::MAX {
+            let tiles = match loaded.get_mut(block) {
+                Some((before, loaded)) => {
+                    top = *before;
+                    loaded
+                }
+                None => {
+                    top = pyramid.load(geometry, bases, block, &mut tiles)?;
+                    &mut tiles
+                }
+            };
+            let weights: Vec<f64> = parts.iter().map(|part| weight(header, part, options.chroma)).collect();
+            for p in (floor..top).rev() {
+                let (gain, _) = worth(parts, &weights, tiles, p);
+                let code = encoder.plane(parts, tiles, p);
+                worths.push(PlaneWorth { gain, bits: code.bits });
+                codes.push(code);
+            }
+        }
+        blocks.push((top, codes, worths));
+    }
+    Ok(Coded { blocks })
+}
+
+/// Up to so many blocks are kept as they are loaded; of larger pictures they are loaded again.
+const MOST_KEPT: usize = 256;
+
+/// The lowest plane of every block that a budget can have use for, by estimated slopes. `kept` takes the number of
+/// planes and the tiles of every block of a small picture.
+fn floors(
+    picture: &Picture,
+    geometry: &Geometry,
+    pyramid: &Pyramid<'_>,
+    bases: &[Base],
+    options: &StreamOptions,
+    budget: usize,
+    kept: &mut Vec<(usize, Tiles)>,
+) -> Result<Vec<usize>> {
+    let mut tiles = Tiles::default();
+    let keep = geometry.blocks.len() <= MOST_KEPT;
+    let mut all: Vec<(f64, f64, usize, usize)> = Vec::new();
+    for block in 0..geometry.blocks.len() {
+        let parts = geometry.parts_of(block);
+        let top = pyramid.load(geometry, bases, block, &mut tiles)?;
+        let weights: Vec<f64> = parts.iter().map(|part| weight(&picture.header, part, options.chroma)).collect();
+        let mut least = f64::INFINITY;
+        for p in (0..top).rev() {
+            let (gain, bits) = worth(parts, &weights, &tiles, p);
+            for (part, tile) in parts.iter().zip(&mut tiles.tiles) {
+                if crate::tokens::is_active(part, p) {
+                    tile.absorb(p - usize::from(part.lift));
+                }
+            }
+            least = least.min(gain / (bits + 8.0));
+            all.push((least, bits / 8.0 + 1.5, block, p));
+        }
+        if keep {
+            for tile in &mut tiles.tiles[..parts.len()] {
+                tile.significant = [0; 34];
+            }
+            kept.push((top, std::mem::take(&mut tiles)));
+        }
+    }
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut floors = vec![usize::MAX; geometry.blocks.len()];
+    let mut sum = 0.0;
+    // A margin for what the estimate misses; tokens take half as much again.
+    let reach = budget as f64 * if picture.payload == Payload::Tokens { 0.95 } else { 1.3 } + 200.0;
+    for (_, bytes, block, p) in all {
+        floors[block] = floors[block].min(p);
+        sum += bytes;
+        if sum > reach {
+            break;
+        }
+    }
+    Ok(floors)
+}
+
+/// The segments in their order.
+fn planned(picture: &Picture, geometry: &Geometry, coded: &Coded, options: &StreamOptions) -> Vec<Planned> {
+    let head = 2 + usize::from(picture.deep) + geometry.digits;
+    let least = LEAST_BYTES[usize::from(picture.payload == Payload::Tokens)];
+    let mut all = Vec::new();
+    for (block, (top, _, worths)) in coded.blocks.iter().enumerate() {
+        plan(block, *top, worths, head, least, &mut all);
+    }
+    let first = |segment: &Planned| match options.first {
+        None => false,
+        Some(region) => geometry
+            .parts_of(segment.address.block)
+            .iter()
+            .any(|part| conceal::footprint(&picture.header, geometry.levels, part).is_some_and(|f| meets(&f, &region))),
+    };
+    match options.order {
+        // Stable: planes of a block stay in order.
+        Order::Best => all.sort_by(|a, b| first(b).cmp(&first(a)).then(b.slope.total_cmp(&a.slope))),
+        Order::Levels => all.sort_by_key(|s| {
+            let level = geometry.parts_of(s.address.block).iter().map(|p| p.level).max().unwrap_or(0);
+            (!first(s), std::cmp::Reverse(level), geometry.blocks[s.address.block].group)
+        }),
+    }
+    all
+}
+
+fn meets(a: &Rect, b: &Rect) -> bool {
+    a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
+}
+
+/// A budget too small for any stream.
+pub(crate) fn too_small(budget: usize, least: usize) -> Error {
+    Error::Usage(format!("max_bytes {budget}: the header of a stream takes {least}"))
+}

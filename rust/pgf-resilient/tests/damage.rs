@@ -1,0 +1,241 @@
+//! Cut streams and streams with a wrong, lost or extra byte: always a picture, and most of it right.
+
+mod pictures;
+
+use pgf::{EncodeOptions, Image, Mode, Rect};
+use pgf_resilient::{DecodeOptions, Payload, Profile, StreamOptions, decode, encode};
+use pictures::Random;
+
+fn show(stream: &[u8]) -> Image {
+    decode(stream, &DecodeOptions::default()).unwrap_or_else(|e| panic!("{} bytes: {e}", stream.len())).0
+}
+
+/// Twenty streams of many kinds with their pictures.
+fn streams() -> Vec<(Image, Vec<u8>)> {
+    let mut all = Vec::new();
+    for (i, (w, h)) in [(128, 128), (96, 64), (200, 31), (64, 64), (1, 1), (7, 90)].into_iter().enumerate() {
+        for payload in [Payload::Packed, Payload::Tokens] {
+            let image = pictures::crop(i, i, 2, w, h);
+            let profile = [Profile::Default, Profile::Lean, Profile::Tough][i % 3];
+            let options = StreamOptions { payload, profile, checks: i == 1, ..StreamOptions::default() };
+            let stream = pictures::stream(&image, 1200, &options);
+            all.push((image, stream));
+        }
+    }
+    let modes = [
+        Mode::Gray,
+        Mode::Bitmap,
+        Mode::Rgba,
+        Mode::Rgb48,
+        Mode::Indexed,
+        Mode::Gray31,
+        Mode::Cmyk,
+        Mode::Multichannel,
+    ];
+    for (i, mode) in modes.into_iter().enumerate() {
+        let image = pictures::in_mode(&pictures::crop(i, 5 * i, 3, 40, 33), mode, 5);
+        let payload = if i % 2 == 0 { Payload::Packed } else { Payload::Tokens };
+        let options = StreamOptions { payload, max_bytes: Some(1500), ..StreamOptions::default() };
+        let palette = [[1, 255, 3, 4]; 256];
+        let encode_options = EncodeOptions {
+            user_data: &[0xFF; 9],
+            palette: (mode == Mode::Indexed).then_some(&palette),
+            ..EncodeOptions::default()
+        };
+        let stream = encode(&image.as_ref(), &encode_options, &options).unwrap();
+        all.push((image, stream));
+    }
+    assert!(all.len() >= 20);
+    all
+}
+
+#[test]
+fn every_prefix_is_a_picture() {
+    for (image, stream) in streams() {
+        let header = (1..=stream.len()).find(|n| decode(&stream[..*n], &DecodeOptions::default()).is_ok()).unwrap();
+        assert!(header <= 26, "{:?}: no picture before byte {header}", image.mode);
+        for n in header..=stream.len() {
+            let (part, report) = decode(&stream[..n], &DecodeOptions::default())
+                .unwrap_or_else(|e| panic!("{:?}, {n} of {} bytes: {e}", image.mode, stream.len()));
+            assert_eq!((part.width, part.height, part.mode), (image.width, image.height, image.mode));
+            // The prefix of a sound stream is not damaged.
+            assert!(report.clean(), "{n} of {} bytes: {:?}", stream.len(), report.faults);
+        }
+    }
+}
+
+/// PSNR hardly ever falls while bytes arrive.
+#[test]
+fn more_bytes_are_a_better_picture() {
+    for (index, payload) in [(0, Payload::Packed), (1, Payload::Tokens)] {
+        let image = pictures::middle(index, 256, 256);
+        let stream = pictures::stream(&image, 4500, &StreamOptions { payload, ..StreamOptions::default() });
+        let psnr: Vec<f64> = (60..=stream.len()).map(|n| pictures::psnr(&image, &show(&stream[..n]))).collect();
+        let falls = psnr.windows(2).filter(|p| p[1] < p[0] - 0.1).count();
+        assert!(falls * 1000 <= psnr.len(), "{falls} falls in {} cuts", psnr.len());
+        assert!(psnr[stream.len() / 20 - 60] > 16.0, "{} dB at a twentieth", psnr[stream.len() / 20 - 60]);
+    }
+}
+
+/// What one change does, seen against the picture without it.
+struct Outcomes {
+    name: &'static str,
+    /// Position of the change, damage PSNR, share of pixels that are off by more than 8.
+    all: Vec<(usize, f64, f64)>,
+}
+
+impl Outcomes {
+    fn new(name: &'static str) -> Outcomes {
+        Outcomes { name, all: Vec::new() }
+    }
+
+    fn add(&mut self, at: usize, clean: &Image, stream: &[u8]) {
+        let damaged = show(stream);
+        let (a, b) = (pictures::bytes(clean), pictures::bytes(&damaged));
+        let bad = a.chunks(3).zip(b.chunks(3)).filter(|(a, b)| a.iter().zip(*b).any(|(a, b)| a.abs_diff(*b) > 8));
+        let bad = bad.count() as f64 * 3.0 / a.len() as f64;
+        self.all.push((at, pictures::psnr(clean, &damaged), bad));
+    }
+
+    fn quantile(&self, q: f64, within: usize) -> f64 {
+        let mut all: Vec<f64> = self.all.iter().filter(|o| o.0 < within).map(|o| o.1).collect();
+        all.sort_by(f64::total_cmp);
+        all[((all.len() - 1) as f64 * q) as usize]
+    }
+
+    fn bad(&self) -> f64 {
+        self.all.iter().map(|o| o.2).sum::<f64>() / self.all.len() as f64
+    }
+
+    fn worst(&self) -> (usize, f64) {
+        let worst = self.all.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        (worst.0, worst.1)
+    }
+
+    fn print(&self) {
+        let (at, worst) = self.worst();
+        println!(
+            "{:14} median {:5.1} dB, tenth {:5.1} dB, worst {worst:5.1} dB at {at}, in the first 200 bytes tenth {:5.1} dB; bad pixels {:4.1} %",
+            self.name,
+            self.quantile(0.5, usize::MAX),
+            self.quantile(0.1, usize::MAX),
+            self.quantile(0.1, 200),
+            100.0 * self.bad()
+        );
+    }
+}
+
+/// Every position of a stream with several wrong values, a byte deleted, bytes inserted.
+fn every_position(clean: &Image, stream: &[u8]) -> [Outcomes; 3] {
+    let [mut wrong, mut lost, mut extra] = ["substitution", "deletion", "insertion"].map(Outcomes::new);
+    let mut random = Random(7);
+    for at in 0..stream.len() {
+        let old = stream[at];
+        for value in [old ^ 1 << random.below(8), random.below(256) as u8, 0xFF] {
+            let mut damaged = stream.to_vec();
+            damaged[at] = if value == old { !old } else { value };
+            wrong.add(at, clean, &damaged);
+        }
+        let mut damaged = stream.to_vec();
+        damaged.remove(at);
+        lost.add(at, clean, &damaged);
+        for value in [random.below(256) as u8, 0xFF] {
+            let mut damaged = stream.to_vec();
+            damaged.insert(at, value);
+            extra.add(at, clean, &damaged);
+        }
+    }
+    [wrong, lost, extra]
+}
+
+#[test]
+fn one_damaged_byte_anywhere() {
+    let cases = [
+        (pictures::middle(0, 192, 192), 2200, Payload::Packed, Profile::Default),
+        (pictures::crop(1, 3, 2, 128, 128), 2000, Payload::Tokens, Profile::Default),
+        (pictures::crop(2, 8, 2, 128, 128), 1800, Payload::Packed, Profile::Tough),
+        (pictures::crop(3, 1, 2, 120, 140), 1200, Payload::Packed, Profile::Lean),
+    ];
+    for (image, bytes, payload, profile) in cases {
+        let options = StreamOptions { payload, profile, ..StreamOptions::default() };
+        let stream = pictures::stream(&image, bytes, &options);
+        let clean = show(&stream);
+        println!("{}x{}, {} bytes, {payload:?}, {profile:?}", image.width, image.height, stream.len());
+        for outcomes in every_position(&clean, &stream) {
+            outcomes.print();
+            // A wrong plane in the address of a first segment that nothing follows cannot be told from a right one:
+            // the worst case is far from the tenth.
+            let (at, worst) = outcomes.worst();
+            assert!(worst >= 8.0, "{} at byte {at}: {worst} dB", outcomes.name);
+            assert!(outcomes.quantile(0.1, usize::MAX) >= 24.0, "{}: a tenth is worse", outcomes.name);
+        }
+    }
+}
+
+/// A region shows what the whole picture shows, on damaged streams too.
+#[test]
+fn regions_of_damaged_streams() {
+    let mut random = Random(5);
+    for round in 0..60 {
+        let image = pictures::crop(round, round, 2, 150, 111);
+        let payload = if round % 2 == 0 { Payload::Packed } else { Payload::Tokens };
+        let quality = [0, 3, 5][round % 3];
+        let options = StreamOptions { payload, max_bytes: Some(3000), ..StreamOptions::default() };
+        let encode_options = EncodeOptions { quality, ..EncodeOptions::default() };
+        let mut stream = encode(&image.as_ref(), &encode_options, &options).unwrap();
+        for _ in 0..round % 8 {
+            let at = random.below(stream.len());
+            match random.below(3) {
+                0 => stream[at] = random.below(256) as u8,
+                1 => drop(stream.remove(at)),
+                _ => stream.insert(at, random.below(256) as u8),
+            }
+        }
+        for level in 0..3u8 {
+            let Ok((whole, _)) = decode(&stream, &DecodeOptions { level, ..DecodeOptions::default() }) else {
+                continue;
+            };
+            let (left, top) = (random.below(149) as u32, random.below(110) as u32);
+            let region = Rect {
+                left,
+                top,
+                right: left + 1 + random.below(150 - left as usize) as u32,
+                bottom: 111.min(top + 40),
+            };
+            let options = DecodeOptions { level, region: Some(region), ..DecodeOptions::default() };
+            let (part, _) = decode(&stream, &options).unwrap();
+            let at = |n: u32| n.div_ceil(1 << level);
+            let (left, top) = (at(region.left).min(whole.width - 1), at(region.top).min(whole.height - 1));
+            let expected =
+                Rect { left, top, right: at(region.right).max(left + 1), bottom: at(region.bottom).max(top + 1) };
+            assert_eq!(pictures::cut(&whole, expected), pictures::bytes(&part), "round {round} level {level}");
+        }
+    }
+}
+
+/// Streams of noise behind a sound header.
+#[test]
+fn noise_behind_a_header() {
+    let mut random = Random(1);
+    for round in 0..300 {
+        let mode = Mode::ALL[round % Mode::ALL.len()];
+        let image = pictures::in_mode(&pictures::crop(0, round, 1, 50, 60), mode, 1 + round % 8);
+        let payload = if round % 2 == 0 { Payload::Packed } else { Payload::Tokens };
+        let options = StreamOptions { payload, max_bytes: Some(40), ..StreamOptions::default() };
+        let mut stream = encode(&image.as_ref(), &EncodeOptions::default(), &options).unwrap();
+        for _ in 0..1500 {
+            stream.push(if random.below(12) == 0 { 0xFF } else { random.below(256) as u8 });
+        }
+        for trusting in [false, true] {
+            let options = DecodeOptions { trusting, ..DecodeOptions::default() };
+            let (picture, _) = decode(&stream, &options).unwrap();
+            assert_eq!((picture.width, picture.height), (50, 60));
+            pgf_resilient::segments(&stream, &options.limits).unwrap();
+            let (clean, _) = pgf_resilient::rewrite(&stream, None, &options).unwrap();
+            decode(&clean, &DecodeOptions { strict: true, ..options }).unwrap();
+            // Writing it once more loses nothing; segments may be bounded otherwise.
+            let (same, _) = pgf_resilient::rewrite(&clean, None, &options).unwrap();
+            decode(&same, &DecodeOptions { strict: true, ..options }).unwrap();
+        }
+    }
+}
