@@ -495,7 +495,18 @@ class TestProgram:
     def test_help_lists_what_exists(self) -> None:
         result = run("--help")
         assert result.exit_code == 0
-        assert set(cli.commands) == {"encode", "decode", "info", "repair", "render-steps", "damage"}
+        assert set(cli.commands) == {
+            "encode",
+            "decode",
+            "info",
+            "transcode",
+            "repair",
+            "render-steps",
+            "damage",
+            "convert",
+            "view",
+            "index",
+        }
         assert all(name in result.stdout for name in cli.commands)
 
     @pytest.mark.parametrize("name", sorted(cli.commands))

@@ -45,9 +45,21 @@ def facts(name: str, data: bytes, *, check: bool) -> dict[str, Any]:
         "data_offset": info.data_offset,
         "levels": _levels(info, len(data)),
     }
+    if info.format == "pgfr":
+        found |= {"payload": info.payload, "segments": _segments(data)}
     if check:
         found["report"] = _report_facts(pgfrs.decode_with_report(data)[1])
     return found
+
+
+def _segments(data: bytes) -> list[dict[str, Any]]:
+    """How many segments of each kind a stream has, and their bytes."""
+    counts: dict[str, list[int]] = {}
+    for segment in pgfrs.segments(data):
+        entry = counts.setdefault(segment.kind, [0, 0])
+        entry[0] += 1
+        entry[1] += segment.end - segment.start
+    return [{"kind": kind, "count": count, "bytes": size} for kind, (count, size) in counts.items()]
 
 
 def _levels(info: pgfrs.ImageInfo, available: int) -> list[dict[str, Any]]:
@@ -68,10 +80,11 @@ def _report_facts(report: pgfrs.DecodeReport) -> dict[str, Any]:
     fields: tuple[str, ...] = ("complete", "truncated", "damaged", "bytes_total", "bytes_used", "macroblocks")
     fields += ("intact", "partial", "missing", "repaired", "finest_complete_level")
     return {field: getattr(report, field) for field in fields} | {
+        "unit": _unit(report),
         "damage": [
             {"start": s.start, "end": s.end, "kind": str(s.kind), "repaired": s.repaired, "message": s.message}
             for s in report.damage
-        ]
+        ],
     }
 
 
@@ -92,6 +105,10 @@ def table(facts: dict[str, Any]) -> str:
         ("user data", _user_data(facts)),
         ("file", f"{facts['file_bytes']:,} bytes, picture data from byte {facts['data_offset']:,}"),
     ]
+    if "segments" in facts:
+        rows[-1] = ("file", f"{facts['file_bytes']:,} bytes, payload {facts['payload']}")
+        parts = [f"{each['count']} {each['kind']} ({each['bytes']:,} bytes)" for each in facts["segments"]]
+        rows.append(("segments", ", ".join(parts)))
     lines = [facts["file"], *(f"  {name:<10} {value}" for name, value in rows), *_level_table(facts["levels"])]
     if "report" in facts:
         lines += ["  check", *(f"  {line}" for line in _report_lines(facts["report"]))]
@@ -124,9 +141,9 @@ def report(report: pgfrs.DecodeReport) -> str:
 
 def _report_lines(facts: dict[str, Any]) -> list[str]:
     if facts["complete"] and not facts["damaged"]:
-        return [f"  nothing wrong: all {_count(facts['macroblocks'], 'macroblock')} whole"]
+        return [f"  nothing wrong: all {_count(facts['macroblocks'], facts['unit'])} whole"]
     lines = [
-        f"  {_count(facts['macroblocks'], 'macroblock')}: {facts['intact']} whole, {facts['partial']} in part, "
+        f"  {_count(facts['macroblocks'], facts['unit'])}: {facts['intact']} whole, {facts['partial']} in part, "
         f"{facts['missing']} lost; {_count(facts['repaired'], 'repair')} made",
         f"  {facts['bytes_used']:,} of {facts['bytes_total']:,} bytes used",
     ]
@@ -143,9 +160,13 @@ def loss(report: pgfrs.DecodeReport) -> str:
     """Return in one line why a picture is not complete."""
     what = " and ".join(word for word, is_so in (("damaged", report.damaged), ("cut off", report.truncated)) if is_so)
     return (
-        f"{what or 'incomplete'}: {report.intact} of {_count(report.macroblocks, 'macroblock')} whole, "
+        f"{what or 'incomplete'}: {report.intact} of {_count(report.macroblocks, _unit(report))} whole, "
         f"{report.partial} in part, {report.missing} lost"
     )
+
+
+def _unit(report: pgfrs.DecodeReport) -> str:
+    return "segment" if report.format == "pgfr" else "macroblock"
 
 
 def _count(number: int, noun: str) -> str:

@@ -4,32 +4,155 @@ The compiled part of pgfrs.
 
 import collections.abc
 import typing
-from typing import Any, Final, SupportsIndex, final
+from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
 import numpy
 import numpy.typing
 import typing_extensions
+from _typeshed import SupportsGetItem
 
 __all__ = [
+    "ByteMap",
+    "ConvertedImage",
     "DamageSpan",
     "DecodeReport",
     "ImageInfo",
     "Limits",
     "Progress",
     "ProgressiveDecoder",
+    "Segment",
     "__version__",
     "check",
+    "convert_batch",
     "decode",
     "decode_batch",
     "decode_with_report",
+    "drop",
     "encode",
     "encode_batch",
+    "merge",
+    "prepare_image",
     "read_info",
+    "refine",
     "repair",
+    "segments",
     "transcode",
 ]
 
 __version__: Final[str]
+
+@final
+class ByteMap:
+    """
+    Which bytes of a file a level and a region need, for readers that fetch only those; see :func:`pgfrs.open`.
+
+    ``head`` are the first bytes of the file, the whole header among them, ``size`` is the length of the file.
+    """
+    def __new__(cls, head: typing_extensions.Buffer, size: SupportsIndex, /) -> ByteMap: ...
+    def assemble(
+        self,
+        level: SupportsIndex,
+        region: tuple[SupportsIndex, SupportsIndex, SupportsIndex, SupportsIndex] | None,
+        pieces: collections.abc.Sequence[typing_extensions.Buffer],
+        /,
+    ) -> bytes:
+        """
+        A file that holds only what a level and a region need; ``pieces`` are the bytes of :meth:`ranges`.
+
+        Raises:
+            ValueError: pieces of other lengths.
+        """
+    @property
+    def macroblocks(self, /) -> int:
+        """
+        Macroblocks of the file.
+        """
+    def ranges(
+        self,
+        level: SupportsIndex,
+        region: tuple[SupportsIndex, SupportsIndex, SupportsIndex, SupportsIndex] | None,
+        read: collections.abc.Callable[[int, int], typing_extensions.Buffer],
+        /,
+    ) -> list[tuple[int, int]]:
+        """
+        The bytes that a level and a region need, ascending, as (start, end).
+
+        ``read(offset, macroblocks)`` is called where the position of a macroblock is not known: it returns bytes from
+        ``offset`` on, at least four where the file has them; ``macroblocks`` have to be passed from there.
+
+        Raises:
+            FormatError, TruncatedError: the lengths in the file lead nowhere.
+            ValueError: a level or region that the picture does not have.
+        """
+    def use_word_lengths(self, lengths: typing_extensions.Buffer, /) -> None:
+        """
+        Take the result of :meth:`word_lengths` for the same file, so that nothing needs to be searched.
+
+        Raises:
+            FormatError: the lengths are not those of this file.
+        """
+    def word_lengths(self, read: collections.abc.Callable[[int, int], typing_extensions.Buffer], /) -> bytes:
+        """
+        The lengths of all macroblocks in words, two bytes each, little-endian; ``read`` as for :meth:`ranges`.
+        """
+
+@final
+class ConvertedImage:
+    """
+    One converted picture.
+    """
+    def __repr__(self, /) -> str: ...
+    @property
+    def data(self, /) -> bytes:
+        """
+        The encoded picture.
+        """
+    @property
+    def digest(self, /) -> bytes | None:
+        """
+        SHA-256 of the source's bytes, or ``None`` where ``digest`` did not ask for it.
+        """
+    @property
+    def height(self, /) -> int:
+        """
+        Pixels of the result.
+        """
+    @property
+    def mode(self, /) -> str:
+        """
+        Mode of the result: "gray", "rgb", "rgba", "gray16" or "rgb48".
+        """
+    @property
+    def psnr(self, /) -> float | None:
+        """
+        Peak signal to noise ratio in dB beside the pixels that were encoded (infinite if equal), or ``None`` where
+        ``measure`` did not ask for it.
+        """
+    @property
+    def source_bytes(self, /) -> int:
+        """
+        Bytes of the source.
+        """
+    @property
+    def source_format(self, /) -> str:
+        """
+        Format of the source: "jpeg", "png", "webp", "gif", "bmp", "tiff", "pgf", "pgfr" or, for arrays, "pixels".
+        """
+    @property
+    def source_height(self, /) -> int:
+        """
+        Pixels of the source, upright.
+        """
+    @property
+    def source_width(self, /) -> int:
+        """
+        Pixels of the source, upright.
+        """
+    @property
+    def width(self, /) -> int:
+        """
+        Pixels of the result.
+        """
 
 @final
 class DamageSpan:
@@ -45,7 +168,7 @@ class DamageSpan:
     @property
     def kind(self, /) -> str:
         """
-        "header", "word_length", "tile_header", "code", "stray" or "truncated".
+        "header", "word_length", "tile_header", "code", "stray" or "truncated"; in streams "segment".
         """
     @property
     def message(self, /) -> str:
@@ -66,9 +189,15 @@ class DamageSpan:
 @final
 class DecodeReport:
     """
-    What decoding found. Counts are of the macroblocks that the wanted level and region need.
+    What decoding found. Counts are of the macroblocks that the wanted level and region need; of a `.pgfr` stream they
+    are of its segments of planes, and `truncated` is never true: any prefix of a stream is a whole stream.
     """
     def __repr__(self, /) -> str: ...
+    @property
+    def base(self, /) -> tuple[int, int] | None:
+        """
+        Base values of a stream that are there, and all that there should be; None for `.pgf`.
+        """
     @property
     def bytes_total(self, /) -> int:
         """
@@ -83,6 +212,13 @@ class DecodeReport:
     def complete(self, /) -> bool:
         """
         Whether everything asked for was there as it was written.
+        """
+    @property
+    def confidence(self, /) -> Any | None:
+        """
+        How much of a stream's picture is known where: uint8 of shape (levels, rows, columns), the finest level first,
+        for tiles of 64 x 64 pixels the number of lowest planes of the first channel that are missing, 0 = all are
+        known, 255 = nothing is. None for `.pgf`.
         """
     @property
     def damage(self, /) -> list[DamageSpan]:
@@ -102,7 +238,7 @@ class DecodeReport:
     @property
     def format(self, /) -> str:
         """
-        The container: "pgf".
+        The container: "pgf" or "pgfr".
         """
     @property
     def height(self, /) -> int:
@@ -143,6 +279,12 @@ class DecodeReport:
     def repaired(self, /) -> int:
         """
         Macroblocks read after their length or header had been mended.
+        """
+    @property
+    def segments(self, /) -> dict[str, int]:
+        """
+        Segments of planes of a stream by what became of them: "used", "cut" (the end of the data), "doubted" (a
+        contradiction; the part that may be right is in the picture), "lost", "duplicate", "unneeded". Empty for `.pgf`.
         """
     @property
     def truncated(self, /) -> bool:
@@ -189,7 +331,7 @@ class ImageInfo:
     @property
     def format(self, /) -> str:
         """
-        The container: "pgf".
+        The container: "pgf" or "pgfr".
         """
     @property
     def height(self, /) -> int:
@@ -221,6 +363,11 @@ class ImageInfo:
         Palette of an indexed picture, uint8 of shape (256, 4): red, green, blue, reserved; else None.
         """
     @property
+    def payload(self, /) -> str | None:
+        """
+        How a `.pgfr` stream codes its planes, "packed" or "tokens"; None for `.pgf`.
+        """
+    @property
     def quality(self, /) -> int:
         """
         Quality, 0 (lossless) to 31 (worst).
@@ -248,7 +395,7 @@ class ImageInfo:
     @property
     def version(self, /) -> int:
         """
-        Major version of the format that wrote the file, 2 to 7.
+        Major version of the format that wrote the file: 2 to 7 for `.pgf`, 1 for `.pgfr`.
         """
     @property
     def version_flags(self, /) -> int:
@@ -285,7 +432,8 @@ class Limits:
 @final
 class Progress:
     """
-    How much of a picture has arrived.
+    How much of a picture has arrived. Of a `.pgfr` stream segments count in place of macroblocks, and as a stream may
+    always go on, the total is None and `complete` False.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
@@ -359,9 +507,133 @@ class ProgressiveDecoder:
         What decoding the bytes so far finds, as :func:`decode_with_report` tells it.
         """
 
+@final
+class Segment:
+    """
+    One segment of a stream.
+    """
+    def __repr__(self, /) -> str: ...
+    @property
+    def count(self, /) -> int | None:
+        """
+        Of "planes": how many planes it holds, 1 to 3.
+        """
+    @property
+    def end(self, /) -> int:
+        """
+        Behind its last byte.
+        """
+    @property
+    def fate(self, /) -> str | None:
+        """
+        Of "planes": what decoding does with it, see `DecodeReport.segments`.
+        """
+    @property
+    def first(self, /) -> bool | None:
+        """
+        Of "planes": whether the planes above are zero.
+        """
+    @property
+    def group(self, /) -> int | None:
+        """
+        Of "planes": the channel group (0 the first channel, 1 the colour differences, 2 the fourth; in deep streams
+        every channel its own). Of "base": the channel. Else None.
+        """
+    @property
+    def index(self, /) -> int | None:
+        """
+        Of "planes": the block in its group.
+        """
+    @property
+    def kind(self, /) -> str:
+        """
+        "picture" (a copy of the header), "base", "planes", "palette", "user_data", "file", "check", "end" or "unknown".
+        """
+    @property
+    def levels(self, /) -> tuple[int, int] | None:
+        """
+        Of "planes": (coarsest, finest) level of its block; 1 is the finest of all.
+        """
+    @property
+    def plane(self, /) -> int | None:
+        """
+        Of "planes": the highest plane in it.
+        """
+    @property
+    def region(self, /) -> tuple[int, int, int, int] | None:
+        """
+        Of "planes": (left, top, right, bottom) of the pixels that it bears on, without the filters' reach.
+        """
+    @property
+    def start(self, /) -> int:
+        """
+        Its first byte, the marker's FF.
+        """
+
 def check(data: typing_extensions.Buffer, /) -> bool | None:
     """
     Whether data start like a file of this package; ``None`` if they are too short to tell.
+    """
+
+def convert_batch(
+    rows: collections.abc.Iterable[typing.Any],
+    /,
+    *,
+    size: SupportsIndex | None = None,
+    resize: str = "shortest",
+    enlarge: bool = False,
+    filter: str = "bicubic",
+    min_side: SupportsIndex | None = None,
+    max_side: SupportsIndex | None = None,
+    max_aspect: SupportsFloat | SupportsIndex | None = None,
+    max_pixels: SupportsIndex = ...,
+    channels: str = "source",
+    alpha: str = "keep",
+    depth: SupportsIndex = 8,
+    icc: str = "srgb",
+    format: str = "pgf",
+    quality: SupportsIndex = 0,
+    max_bytes: SupportsIndex | None = None,
+    payload: str = "packed",
+    levels: SupportsIndex | None = None,
+    roi: bool = False,
+    digest: bool = False,
+    measure: SupportsGetItem[int, bool] = ...,
+    num_threads: SupportsIndex = 1,
+) -> list[ConvertedImage | Exception]:
+    """
+    Convert picture files in one call: decode, select, turn upright, resize, encode.
+
+    JPEG, PNG, WebP, GIF (first frame), BMP, TIFF (first page) and PGF are told by their first bytes. A JPEG is
+    decoded at 1/2, 1/4 or 1/8 of its size where the result is that much smaller.
+
+    Args:
+        rows: each a file in memory (``bytes`` or another buffer), a path, a part of a file as
+            ``(path, offset, length)``, or an array of shape (H, W), (H, W, 3) or (H, W, 4) of ``uint8`` or
+            ``uint16``.
+        size: pixels, 1 to 65535; ``None`` leaves the size.
+        resize: what ``size`` means: ``"shortest"`` side, ``"longest"`` side, ``"crop"`` (the shorter side, then the
+            centre square), or ``"none"``.
+        enlarge: also enlarge smaller pictures.
+        filter: ``"box"``, ``"bilinear"``, ``"bicubic"`` or ``"lanczos"``, stretched when pictures shrink.
+        min_side, max_side, max_aspect: drop pictures whose shorter side, longer side or ratio of sides, upright and
+            before resizing, is below or over.
+        max_pixels: refuse files that claim more.
+        channels: ``"source"``, ``"rgb"`` or ``"gray"``. CMYK always becomes RGB, without its profile.
+        alpha: ``"keep"``, or lay pictures on ``"white"`` or ``"black"``. An opaque alpha channel is left out.
+        depth: 8, or 16 to keep 16 bits of gray and RGB sources.
+        icc: ``"srgb"`` converts 8-bit gray and RGB samples by their profile, ``"ignore"`` leaves them as they are.
+        format, quality, max_bytes, payload, levels, roi: as in :func:`pgfrs.encode`.
+        digest: also give the SHA-256 of every source, to find copies.
+        measure: for each row whether to decode the result and compare; missing entries mean no.
+        num_threads: most threads to use; the results are the same for any number.
+
+    Returns:
+        A list that holds, row by row, a :class:`ConvertedImage` or the :class:`pgfrs.IngestError` that stands in its
+        way. One bad picture never stops the others.
+
+    Raises:
+        ValueError: an option does not fit.
     """
 
 def decode(
@@ -441,6 +713,18 @@ def decode_with_report(
     Takes the arguments of :func:`decode` and returns the array and a :class:`DecodeReport`.
     """
 
+def drop(data: typing_extensions.Buffer, which: collections.abc.Iterable[Segment | int], /) -> bytes:
+    """
+    The stream without some of its segments; the rest stays as it is.
+
+    Args:
+        data: the `.pgfr` stream.
+        which: segments as :func:`segments` lists them, or the positions at which they start.
+
+    Raises:
+        ValueError: no segment starts at a position.
+    """
+
 def encode(
     image: numpy.typing.ArrayLike,
     /,
@@ -455,6 +739,12 @@ def encode(
     user_data: typing_extensions.Buffer | None = None,
     palette: numpy.typing.NDArray[numpy.uint8] | None = None,
     used_bits: SupportsIndex | None = None,
+    favor_speed: bool = False,
+    profile: str = "default",
+    order: str = "best",
+    first: tuple[int, int, int, int] | None = None,
+    chroma_weight: SupportsFloat | SupportsIndex = 1.0,
+    checks: bool = False,
     num_threads: SupportsIndex = 1,
     out: typing_extensions.Buffer | None = None,
 ) -> bytes:
@@ -465,19 +755,29 @@ def encode(
         image: array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), channels in the order red, green, blue,
             alpha; ``uint8``, ``uint16``, ``uint32`` (31-bit gray), ``bool`` (bitmap) or, for the multichannel
             modes, ``int32`` of shape (H, W, C) with C from 1 to 8. It must not change during the call.
-        format: ``"pgf"``.
+        format: ``"pgf"``, or ``"pgfr"`` for a resilient stream.
         quality: 0 (lossless) to 30 (worst). Above 3 most modes store their colour planes at half size. With
             ``max_bytes``, the finest quality that may be used.
         levels: wavelet levels, 1 to 30, reduced until each has at least five pixels on the smaller side; ``None``
             leaves it to the picture's size.
         mode: name of the image mode; ``None`` picks it by type and shape.
         roi: cut every level in tiles, so that regions decode on their own.
-        payload: ``"packed"``.
+        payload: of a stream: ``"packed"`` (smallest) or ``"tokens"`` (one byte an event, for models).
         max_bytes: make the best picture that fits in so many bytes, header and user data included.
+        profile: of a stream: ``"default"``, ``"lean"`` (larger blocks, a little smaller) or ``"tough"`` (the opening
+            comes twice).
+        order: of a stream: ``"best"`` (the best picture at every prefix) or ``"levels"`` (coarse levels first).
+        first: of a stream: (left, top, right, bottom) in pixels, a region whose detail comes first.
+        chroma_weight: of a stream: weight of the colour differences in the order, above 0; 1 is least squared error
+            of red, green and blue, less brings the luma earlier.
+        checks: of a stream: add advisory CRC-32 checks about every 512 bytes.
         user_data: opaque bytes to carry along.
         palette: for mode ``"indexed"``, uint8 of shape (n, 3) or (n, 4), n at most 256.
         used_bits: bits of each sample that carry data, in modes of more than 8 bits; the lower bits are dropped.
-        num_threads: most threads to use; the bytes are the same for any number.
+        favor_speed: leave out an attempt at coding signs, as libPGF's option does: rarely a few bytes longer.
+            ``max_bytes`` ignores it.
+        num_threads: most threads to use; the bytes are the same for any number. More than one serve 8-bit pictures
+            of format ``"pgf"`` without ``roi`` and ``max_bytes``.
         out: writable buffer of bytes to put the file into.
 
     Returns:
@@ -504,12 +804,55 @@ def encode_batch(
     user_data: typing_extensions.Buffer | None = None,
     palette: numpy.typing.NDArray[numpy.uint8] | None = None,
     used_bits: SupportsIndex | None = None,
+    favor_speed: bool = False,
+    profile: str = "default",
+    order: str = "best",
+    first: tuple[int, int, int, int] | None = None,
+    chroma_weight: SupportsFloat | SupportsIndex = 1.0,
+    checks: bool = False,
 ) -> list[bytes | Exception]:
     """
     Encode many pictures in one call, on ``num_threads`` threads.
 
     Takes a sequence of arrays and the options of :func:`encode`; returns a list that holds, picture by picture,
     the file as ``bytes`` or the ``PgfError`` that stands in its way. One bad picture never stops the others.
+    """
+
+def merge(*streams: typing_extensions.Buffer) -> bytes:
+    """
+    One clean `.pgfr` stream of all that several streams of the same picture tell; later versions of a block replace
+    earlier ones.
+
+    Raises:
+        ValueError: no stream is given, or their headers differ.
+        TruncatedError: no header is there.
+    """
+
+def prepare_image(
+    row: typing.Any,
+    /,
+    *,
+    size: SupportsIndex | None = None,
+    resize: str = "shortest",
+    enlarge: bool = False,
+    filter: str = "bicubic",
+    min_side: SupportsIndex | None = None,
+    max_side: SupportsIndex | None = None,
+    max_aspect: SupportsFloat | SupportsIndex | None = None,
+    max_pixels: SupportsIndex = ...,
+    channels: str = "source",
+    alpha: str = "keep",
+    depth: SupportsIndex = 8,
+    icc: str = "srgb",
+) -> numpy.typing.NDArray[typing.Any]:
+    """
+    The pixels that :func:`convert_batch` would encode, for one row; options as there.
+
+    Returns:
+        Array of shape (H, W), (H, W, 3) or (H, W, 4), ``uint8`` or ``uint16``.
+
+    Raises:
+        IngestError: what stands in the way.
     """
 
 def read_info(data: typing_extensions.Buffer, /) -> ImageInfo:
@@ -521,21 +864,55 @@ def read_info(data: typing_extensions.Buffer, /) -> ImageInfo:
         FormatError: the header contradicts itself beyond recovery.
     """
 
+def refine(
+    data: typing_extensions.Buffer,
+    image: numpy.typing.NDArray[typing.Any] | typing_extensions.Buffer,
+    /,
+    *,
+    region: tuple[int, int, int, int] | None = None,
+    planes: SupportsIndex = 1,
+) -> bytes:
+    """
+    A stream with more detail: up to ``planes`` more planes of every block that meets ``region`` are appended.
+
+    Args:
+        data: the `.pgfr` stream.
+        image: what the stream was made from: the array, or a lossless or equally quantised `.pgf` or `.pgfr` file.
+        region: (left, top, right, bottom) in pixels; ``None`` means all.
+        planes: planes to add, at least 1.
+
+    Raises:
+        ValueError: the picture is of another size, mode or quality.
+    """
+
 def repair(data: typing_extensions.Buffer, /, *, format: str | None = None) -> bytes:
     """
     Make a clean, complete file of cut or damaged data.
 
     Whatever coefficients the data still tell are kept, the others become zero; user data and palette are kept.
-    The result decodes without a warning, also in libPGF. ``format`` may be ``None`` or ``"pgf"``.
+    A `.pgf` result decodes without a warning, also in libPGF. ``format`` is ``"pgf"``, ``"pgfr"`` or ``None`` for
+    the container that the data have.
 
     Raises:
         FormatError: the header is cut or contradicts itself beyond recovery.
     """
 
-def transcode(data: typing_extensions.Buffer, format: str, /, *, payload: str | None = None) -> bytes:
+def segments(data: typing_extensions.Buffer, /) -> list[Segment]:
     """
-    Change the container of the same coefficients; so far only ``"pgf"`` to itself is there.
+    The segments of a `.pgfr` stream, in its order.
 
     Raises:
-        UnsupportedError: any other container.
+        TruncatedError: no header is there.
+    """
+
+def transcode(data: typing_extensions.Buffer, format: str, /, *, payload: str | None = None) -> bytes:
+    """
+    Change the container, or the payload of a stream; the coefficients stay the same and the wavelet is not redone.
+
+    ``format`` is ``"pgf"`` or ``"pgfr"``; ``payload``, for ``"pgfr"``, is ``"packed"``, ``"tokens"`` or ``None`` for
+    that of a stream and ``"packed"`` of a file. Missing planes of a stream become estimates in a `.pgf`.
+
+    Raises:
+        FormatError: the data are damaged; ``repair`` takes those.
+        TruncatedError: a `.pgf` that is cut.
     """

@@ -1,4 +1,4 @@
-"""The command line: ``pgfrs encode | decode | info | repair | render-steps | damage``.
+"""The command line: ``pgfrs encode | decode | info | transcode | repair | render-steps | damage | convert``.
 
 Exit codes: 0 all fine, 1 some inputs failed (the others are done), 2 the command makes no sense.
 """
@@ -20,6 +20,7 @@ from PIL import Image
 import pgfrs
 from pgfrs import _describe
 from pgfrs._outputs import STDIO, Console, Job, plan, refuse_existing, write_whole
+from pgfrs.corpus.command import convert as convert_corpus
 from pgfrs.damage import KINDS, DamageKind, damage_with_record
 from pgfrs.metadata import pack_metadata, unpack_metadata
 from pgfrs.raster import (
@@ -122,7 +123,7 @@ def cli() -> None:
     Image.MAX_IMAGE_PIXELS = _MAX_PIXELS // 2
 
 
-@cli.command(short_help="Pictures to .pgf.")
+@cli.command(short_help="Pictures to .pgf and .pgfr.")
 @_inputs
 @_outputs
 @click.option(
@@ -141,6 +142,17 @@ def cli() -> None:
     "--mode", type=click.Choice(_MODES), metavar="MODE", help=f"Convert to this PGF mode first: {', '.join(_MODES)}."
 )
 @click.option("--no-metadata", is_flag=True, help="Leave out EXIF, IPTC, XMP and ICC; turn the picture upright.")
+@click.option(
+    "--format",
+    "container",
+    type=click.Choice(["pgf", "pgfr"]),
+    help="Container. Default: by the name of --output, else pgf.",
+)
+@click.option("--payload", type=click.Choice(["packed", "tokens"]), help="Of .pgfr: smallest, or bytes for models.")
+@click.option("--profile", type=click.Choice(["lean", "default", "tough"]), help="Of .pgfr: how safe.")
+@click.option("--order", type=click.Choice(["best", "levels"]), help="Of .pgfr: the order of detail.")
+@click.option("--first", metavar="L,T,R,B", callback=_region, help="Of .pgfr: a rectangle whose detail comes first.")
+@click.option("--checks", is_flag=True, default=None, help="Of .pgfr: add advisory checks.")
 def encode(
     inputs: tuple[str, ...],
     output: str | None,
@@ -154,11 +166,17 @@ def encode(
     roi: bool,
     mode: str | None,
     no_metadata: bool,
+    container: str | None,
+    **streaming: Any,
 ) -> None:
-    """Encode pictures as .pgf: PNG, JPEG, TIFF, WebP, BMP, PNM, NumPy arrays and what else Pillow reads."""
+    """Encode pictures as .pgf or .pgfr: PNG, JPEG, TIFF, WebP, BMP, PNM, NumPy arrays and what else Pillow reads."""
     if lossless and (quality or max_bytes):
         raise click.UsageError("--lossless excludes --quality above 0 and --max-bytes")
-    planned = plan(inputs, output, lambda name: Path(name).stem + ".pgf")
+    container = container or ("pgfr" if Path(output or "").suffix == ".pgfr" else "pgf")
+    options = {name: value for name, value in streaming.items() if value is not None}
+    if options and container != "pgfr":
+        raise click.UsageError(f"--{next(iter(options))} goes with --format pgfr")
+    planned = plan(inputs, output, lambda name: f"{Path(name).stem}.{container}")
 
     def work(job: Job, console: Console) -> str:
         job.check_target(force=force)
@@ -179,6 +197,8 @@ def encode(
             max_bytes=max_bytes,
             user_data=None if no_metadata else user_data or None,
             palette=raster.palette,
+            format=container,
+            **options,
         )
         job.write(coded, force=force)
         height, width = raster.pixels.shape[:2]
@@ -200,7 +220,7 @@ def _arrow(job: Job) -> str:
     return f"{job.name} -> {target}"
 
 
-@cli.command(short_help=".pgf to pictures.")
+@cli.command(short_help=".pgf and .pgfr to pictures.")
 @_inputs
 @_outputs
 @click.option("--level", type=click.IntRange(min=0), metavar="N", default=0, help="Decode at 1/2^N of the size.")
@@ -273,7 +293,7 @@ def _chosen_format(output: str | None, name: str | None) -> OutputFormat:
         raise click.UsageError(f"{error}; or name the format with --format") from error
 
 
-@cli.command(short_help="What a .pgf file holds.")
+@cli.command(short_help="What a file holds.")
 @_inputs
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line.")
 @click.option("--check", is_flag=True, help="Decode the whole file and say what is damaged or missing.")
@@ -289,21 +309,74 @@ def info(inputs: tuple[str, ...], as_json: bool, check: bool) -> None:
     _run([Job(source, "") for source in inputs], work, workers=1, quiet=False)
 
 
+@cli.command(short_help="Between .pgf and .pgfr.")
+@_inputs
+@_outputs
+@click.option(
+    "--format",
+    "container",
+    type=click.Choice(["pgf", "pgfr"]),
+    help="Container of the result. Default: by the name of --output, else the other one.",
+)
+@click.option("--payload", type=click.Choice(["packed", "tokens"]), help="Of .pgfr: smallest, or bytes for models.")
+def transcode(
+    inputs: tuple[str, ...],
+    output: str | None,
+    force: bool,
+    quiet: bool,
+    jobs: int | None,
+    container: str | None,
+    payload: str | None,
+) -> None:
+    """Change the container or the payload of the same coefficients; nothing is coded again."""
+    suffix = Path(output or "").suffix[1:]
+    named = container or (suffix if suffix in ("pgf", "pgfr") else None)
+    if payload and named == "pgf":
+        raise click.UsageError("--payload goes with --format pgfr")
+
+    def target(name: str) -> str:
+        # A payload alone asks for a stream, whatever the source is.
+        return named or ("pgfr" if payload or Path(name).suffix != ".pgfr" else "pgf")
+
+    def renamed(name: str) -> str:
+        kind = f".{target(name)}"
+        return Path(name).stem + (f".{payload}" if payload else "") + kind
+
+    planned = plan(inputs, output, renamed)
+
+    def work(job: Job, _: Console) -> str:
+        job.check_target(force=force)
+        data = job.read()
+        written = pgfrs.transcode(data, target(job.name), payload=payload)
+        job.write(written, force=force)
+        return f"{_arrow(job)}: {len(data):,} -> {len(written):,} bytes"
+
+    _run(planned, work, workers=jobs, quiet=quiet)
+
+
 @cli.command(short_help="A clean file from a damaged one.")
 @_inputs
 @_outputs
-def repair(inputs: tuple[str, ...], output: str | None, force: bool, quiet: bool, jobs: int | None) -> None:
+@click.option("--format", "container", type=click.Choice(["pgf", "pgfr"]), help="Default: that of each input.")
+def repair(
+    inputs: tuple[str, ...], output: str | None, force: bool, quiet: bool, jobs: int | None, container: str | None
+) -> None:
     """Make a clean, complete file of a damaged or cut-off one, and say what was mended and what is lost.
 
     The result holds everything that could be read, without coding the picture again.
     """
-    planned = plan(inputs, output, lambda name: f"{Path(name).stem}.repaired.pgf")
+
+    def renamed(name: str) -> str:
+        kind = container or ("pgfr" if Path(name).suffix == ".pgfr" else "pgf")
+        return f"{Path(name).stem}.repaired.{kind}"
+
+    planned = plan(inputs, output, renamed)
 
     def work(job: Job, _: Console) -> str:
         job.check_target(force=force)
         data = job.read()
         report = pgfrs.decode_with_report(data)[1]
-        repaired = pgfrs.repair(data)
+        repaired = pgfrs.repair(data, format=container)
         job.write(repaired, force=force)
         return f"{_arrow(job)}: {len(data):,} -> {len(repaired):,} bytes\n{_describe.report(report)}"
 
@@ -425,3 +498,34 @@ def _reference(name: str, data: bytes) -> Any:
 def _sheet_title(job: Job, data: bytes) -> str:
     header = pgfrs.read_info(data)
     return f"{Path(job.name).name}: {header.width} x {header.height} {header.mode}, {len(data):,} bytes"
+
+
+cli.add_command(convert_corpus)
+
+
+@cli.command(short_help="Pan and zoom pictures in a browser.", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS] FILE...")
+def view(arguments: tuple[str, ...]) -> None:
+    """Pan and zoom pictures in a browser, on a page that this machine serves; see pgfrs view -h."""
+    from pgfrs.viewer import main
+
+    click.get_current_context().exit(main(arguments))
+
+
+@cli.command(short_help="Make regions of .pgf files cheap over a network.")
+@_inputs
+@click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
+def index(inputs: tuple[str, ...], quiet: bool) -> None:
+    """Put an index behind the last byte of .pgf files, where decoders do not look.
+
+    With it, pgfrs.open fetches a region of a file over a network without looking for it.
+    """
+    from pgfrs.lazy import add_index
+
+    def work(job: Job, _: Console) -> str:
+        data = job.read()
+        indexed = add_index(data)
+        job.write(indexed, force=True)
+        return f"{job.name}: {len(data):,} -> {len(indexed):,} bytes"
+
+    _run([Job(source, source) for source in inputs], work, workers=1, quiet=quiet)

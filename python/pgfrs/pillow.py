@@ -1,4 +1,4 @@
-"""Pillow plugin: after ``import pgfrs.pillow``, Pillow opens and saves ``.pgf`` files.
+"""Pillow plugin: after ``import pgfrs.pillow``, Pillow opens and saves ``.pgf`` and ``.pgfr`` files.
 
 >>> from PIL import Image
 >>> import pgfrs.pillow
@@ -12,6 +12,9 @@ damaged files raise ``OSError`` when their pixels are loaded; with
 ``PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True`` they give the best picture that their bytes allow, without a
 warning, and the image's ``report`` tells what was missing. A file whose header cannot be read is an ``OSError``
 in both cases.
+
+**Streams.** Any prefix of a ``.pgfr`` file is a whole picture, so a cut one opens, loads and closes like any other,
+in ``ImageFile.Parser`` too. What is damaged is concealed, with a :class:`pgfrs.DamageWarning`; ``verify()`` is strict.
 
 =================  ======  =============================================================================
 PGF mode           Pillow  remark
@@ -58,12 +61,15 @@ any other is an ``OSError`` that says what to convert to. Options:
     is taken from ``image.info``; ``None`` or ``b""`` leaves it out.
 ``user_data``
     Raw user data instead of metadata; ``b""`` for none.
+``payload``, ``profile``, ``order``, ``first``, ``chroma_weight``, ``checks``
+    Of ``.pgfr`` only, as in :func:`pgfrs.encode`.
 """
 
 from __future__ import annotations
 
 import io
 import operator
+import warnings
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy as np
@@ -77,9 +83,11 @@ from pgfrs.metadata import Metadata, pack_metadata, unpack_metadata
 if TYPE_CHECKING:
     from PIL._imaging import ImagingCore, PixelAccess
 
-__all__ = ["PgfDecoder", "PgfImageFile"]
+__all__ = ["PgfDecoder", "PgfImageFile", "PgfrImageFile"]
 
 FORMAT: Final = "PGF"
+STREAM_FORMAT: Final = "PGFR"
+_STREAM_OPTIONS: Final = ("payload", "profile", "order", "first", "chroma_weight", "checks")
 _FIRST_READ: Final = 4096
 _DEFAULT_LOSSY_QUALITY: Final = 3
 # more than four planes of 32 bits, their halves at the lower levels and the samples take together
@@ -92,6 +100,10 @@ _METADATA_NAMES: Final = ("exif", "iptc", "xmp", "icc_profile")
 
 def _accept(prefix: bytes) -> bool:
     return prefix.startswith(b"PGF") and len(prefix) > 3 and pgfrs.check(prefix) is not False
+
+
+def _accept_stream(prefix: bytes) -> bool:
+    return prefix.startswith(b"\xff\x01") and pgfrs.check(prefix) is not False
 
 
 class PgfImageFile(ImageFile.ImageFile):
@@ -160,6 +172,13 @@ class PgfImageFile(ImageFile.ImageFile):
         super().verify()
 
 
+class PgfrImageFile(PgfImageFile):
+    """A ``.pgfr`` stream opened by Pillow, or any prefix of one; otherwise as :class:`PgfImageFile`."""
+
+    format = STREAM_FORMAT
+    format_description = "Resilient stream of a Progressive Graphics File"
+
+
 def _tile(values: tuple[str, tuple[int, int, int, int], int, tuple[Any, ...]]) -> Any:
     """A tile in the form of the installed Pillow: a named tuple since 11.0, plain before."""
     named = getattr(ImageFile, "_Tile", None)
@@ -170,6 +189,8 @@ def _read_header(fp: IO[bytes]) -> tuple[pgfrs.ImageInfo, bytes]:
     """The header, and the bytes that were read for it (from the start of the file)."""
     # ImageFile.Parser hands over what has arrived in a BytesIO: reading all of it copies nothing.
     start = fp.read() if isinstance(fp, io.BytesIO) else fp.read(_FIRST_READ)
+    if start.startswith(b"\xff"):
+        start += fp.read()  # what a stream carries along may stand anywhere in it
     while True:
         try:
             return pgfrs.read_info(start), start
@@ -186,6 +207,8 @@ def _read_header(fp: IO[bytes]) -> tuple[pgfrs.ImageInfo, bytes]:
 
 def _info(header: pgfrs.ImageInfo) -> dict[str, Any]:
     info: dict[str, Any] = {"quality": header.quality, "levels": header.levels, "roi": header.roi}
+    if header.payload is not None:
+        info["payload"] = header.payload
     if header.user_data:
         info["user_data"] = header.user_data
         metadata = unpack_metadata(header.user_data)
@@ -243,6 +266,16 @@ class _Source:
             _raise_oserror(error)
         return self._raw(samples)
 
+    @property
+    def is_stream(self) -> bool:
+        return self.header.format == "pgfr"
+
+    def _warn_of_damage(self) -> None:
+        """Say that a stream is damaged where a file would be an error."""
+        if self.report is not None and self.report.damaged:
+            what = "; ".join(span.message for span in self.report.damage[:3])
+            warnings.warn(f"the stream is damaged: {what}", pgfrs.DamageWarning, stacklevel=2)
+
     def _raw(self, samples: NDArray[Any]) -> bytes:
         """Decoded samples in the raw form of the Pillow mode."""
         width, height = self.header.level_size(self.level)
@@ -259,6 +292,11 @@ class _Source:
         """As :meth:`decode`, from a file; for a lower level no more of it is read than that takes."""
         fp.seek(0)
         self.start = b""
+        if self.is_stream:
+            raw = self.decode(fp.read(), strict=False)
+            if strict:
+                self._warn_of_damage()
+            return raw
         if self.level == 0:
             return self.decode(fp.read(), strict=strict)
         data = _read(fp, self._expected_length())
@@ -305,7 +343,9 @@ class _Source:
             self.report = self._progressive.report()
         except pgfrs.PgfError as error:
             _raise_oserror(error)
-        if strict and (self.report.damaged or self.report.truncated):
+        if strict and self.is_stream:
+            self._warn_of_damage()
+        elif strict and (self.report.damaged or self.report.truncated):
             spans = self.report.damage
             what = "; ".join(span.message for span in spans[:3]) or "parts are missing"
             raise OSError(f"PGF file is damaged: {what}")
@@ -370,7 +410,7 @@ class PgfDecoder(ImageFile.PyDecoder):
             return -1, 0
         chunk = bytes(buffer)
         complete = self._source.feed(chunk)
-        if complete or (not chunk and not strict):
+        if complete or (not chunk and (not strict or self._source.is_stream)):
             self._source.finish(self.im, strict=strict)
             return -1, 0
         return len(chunk), 0
@@ -379,7 +419,7 @@ class PgfDecoder(ImageFile.PyDecoder):
 # --- saving -----------------------------------------------------------------------------------------
 
 
-def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
+def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes, *, stream: bool = False) -> None:
     writing = WRITINGS.get(im.mode)
     if writing is None:
         raise OSError(unwritable_reason(im.mode))
@@ -393,15 +433,39 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
         max_bytes=options.get("max_bytes"),
         user_data=_user_data(im, options),
         palette=_palette(im) if im.mode == "P" else None,
+        **_stream_options(options, stream=stream),
     )
     fp.write(encoded)
 
 
-def _save_all(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
+def _save_stream(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
+    _save(im, fp, filename, stream=True)
+
+
+def _stream_options(options: dict[str, Any], *, stream: bool) -> dict[str, Any]:
+    """The arguments of :func:`pgfrs.encode` that only streams have."""
+    given = {name: options[name] for name in _STREAM_OPTIONS if options.get(name) is not None}
+    if not stream:
+        if given:
+            raise ValueError(f"{next(iter(given))} goes with .pgfr files")
+        return {}
+    return {"format": "pgfr", **given}
+
+
+def _refuse_frames(im: Image.Image) -> None:
     frames = getattr(im, "n_frames", 1) + len(list(im.encoderinfo.get("append_images", ())))
     if frames > 1:
         raise pgfrs.UnsupportedError(f"a PGF file holds one picture, save_all was given {frames}")
+
+
+def _save_all(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
+    _refuse_frames(im)
     _save(im, fp, filename)
+
+
+def _save_all_stream(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
+    _refuse_frames(im)
+    _save_stream(im, fp, filename)
 
 
 def _quality(mode: str, writing: Writing, options: dict[str, Any]) -> int:
@@ -461,4 +525,9 @@ Image.register_save(FORMAT, _save)
 Image.register_save_all(FORMAT, _save_all)
 Image.register_extension(FORMAT, ".pgf")
 Image.register_mime(FORMAT, "image/x-pgf")
+Image.register_open(STREAM_FORMAT, PgfrImageFile, _accept_stream)
+Image.register_save(STREAM_FORMAT, _save_stream)
+Image.register_save_all(STREAM_FORMAT, _save_all_stream)
+Image.register_extension(STREAM_FORMAT, ".pgfr")
+Image.register_mime(STREAM_FORMAT, "image/x-pgfr")
 Image.register_decoder("pgf", PgfDecoder)

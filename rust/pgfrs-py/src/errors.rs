@@ -50,16 +50,9 @@ pub fn item_of_exception<'py>(py: Python<'py>, error: &PyErr) -> PyResult<Bound<
 }
 
 /// Warns of cut or damaged data, once per call.
-pub fn warn_of_damage(py: Python<'_>, report: &pgf::Report) -> PyResult<()> {
+pub fn warn_of_damage(py: Python<'_>, report: &crate::info::DecodeReport) -> PyResult<()> {
     static WARNING: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    if report.complete() {
-        return Ok(());
-    }
-    let what = if report.damaged { "damaged" } else { "cut short" };
-    let message = format!(
-        "the data are {what}: of {} macroblocks {} are intact, {} partial, {} missing",
-        report.macroblocks, report.intact, report.partial, report.missing
-    );
+    let Some(message) = report.warning() else { return Ok(()) };
     let warnings = py.import("warnings")?;
     let options = PyDict::new(py);
     options.set_item("stacklevel", 1)?;

@@ -7,6 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::arrays::{dtype_of, shape_of};
+use crate::container::{About, Found};
+use pgf_resilient::{Fate, Payload, StreamReport};
 
 /// Bounds checked before anything is allocated.
 ///
@@ -46,27 +48,46 @@ impl PyLimits {
 pub struct ImageInfo {
     file: FileHeader,
     user_data: Py<PyBytes>,
+    payload: Option<Payload>,
 }
 
 impl ImageInfo {
-    pub fn new(py: Python<'_>, file: FileHeader, data: &[u8]) -> Self {
-        let user_data = PyBytes::new(py, &data[file.user_data.clone()]).unbind();
-        ImageInfo { file, user_data }
+    pub fn new(py: Python<'_>, about: About) -> Self {
+        let user_data = PyBytes::new(py, &about.user_data).unbind();
+        ImageInfo { file: about.file, user_data, payload: about.payload }
     }
+}
+
+/// The name of a payload.
+pub fn payload_name(payload: Payload) -> &'static str {
+    match payload {
+        Payload::Packed => "packed",
+        Payload::Tokens => "tokens",
+    }
+}
+
+fn container_name(stream: bool) -> &'static str {
+    if stream { "pgfr" } else { "pgf" }
 }
 
 #[pymethods]
 impl ImageInfo {
-    /// The container: "pgf".
+    /// The container: "pgf" or "pgfr".
     #[getter]
     fn format(&self) -> &'static str {
-        "pgf"
+        container_name(self.payload.is_some())
     }
 
-    /// Major version of the format that wrote the file, 2 to 7.
+    /// How a `.pgfr` stream codes its planes, "packed" or "tokens"; None for `.pgf`.
+    #[getter]
+    fn payload(&self) -> Option<&'static str> {
+        self.payload.map(payload_name)
+    }
+
+    /// Major version of the format that wrote the file: 2 to 7 for `.pgf`, 1 for `.pgfr`.
     #[getter]
     fn version(&self) -> u8 {
-        self.file.major_version()
+        if self.payload.is_some() { 1 } else { self.file.major_version() }
     }
 
     /// The version byte: bits 0x08 ROI, 0x10 version 5, 0x20 version 6, 0x40 version 7.
@@ -187,7 +208,8 @@ impl ImageInfo {
     fn __repr__(&self) -> String {
         let h = &self.file.header;
         format!(
-            "ImageInfo(pgf, {}x{}, {}, quality={}, levels={}, roi={})",
+            "ImageInfo({}, {}x{}, {}, quality={}, levels={}, roi={})",
+            self.format(),
             h.width,
             h.height,
             h.mode.name(),
@@ -205,7 +227,7 @@ pub struct DamageSpan {
     start: usize,
     /// Behind the last byte concerned.
     end: usize,
-    /// "header", "word_length", "tile_header", "code", "stray" or "truncated".
+    /// "header", "word_length", "tile_header", "code", "stray" or "truncated"; in streams "segment".
     kind: &'static str,
     /// Whether nothing was lost by it.
     repaired: bool,
@@ -221,10 +243,12 @@ impl DamageSpan {
     }
 }
 
-/// What decoding found. Counts are of the macroblocks that the wanted level and region need.
+/// What decoding found. Counts are of the macroblocks that the wanted level and region need; of a `.pgfr` stream they
+/// are of its segments of planes, and `truncated` is never true: any prefix of a stream is a whole stream.
 #[pyclass(frozen, module = "pgfrs", name = "DecodeReport")]
 pub struct DecodeReport {
-    pub report: Report,
+    report: Report,
+    stream: Option<Box<StreamReport>>,
     pub width: u32,
     pub height: u32,
     pub level: u8,
@@ -232,12 +256,79 @@ pub struct DecodeReport {
     pub bytes_total: usize,
 }
 
+impl DecodeReport {
+    pub fn new(
+        found: Found,
+        (width, height): (u32, u32),
+        level: u8,
+        region: Option<pgf::Rect>,
+        bytes_total: usize,
+    ) -> DecodeReport {
+        let region = region.map(|r| (r.left, r.top, r.right, r.bottom));
+        let (report, stream) = match found {
+            Found::Pgf(report) => (report, None),
+            Found::Stream(stream) => {
+                let count = |fates: &[Fate]| fates.iter().map(|f| stream.fates[*f as usize] as u64).sum();
+                let report = Report {
+                    macroblocks: count(&[Fate::Used, Fate::Cut, Fate::Doubted, Fate::Lost]),
+                    intact: count(&[Fate::Used]),
+                    partial: count(&[Fate::Cut, Fate::Doubted]),
+                    missing: count(&[Fate::Lost]),
+                    repaired: stream.repaired as u64,
+                    damaged: !stream.clean(),
+                    bytes_used: bytes_total,
+                    ..Report::default()
+                };
+                (report, Some(stream))
+            }
+        };
+        DecodeReport { report, stream, width, height, level, region, bytes_total }
+    }
+
+    /// What to warn of, if anything.
+    pub fn warning(&self) -> Option<String> {
+        let r = &self.report;
+        if r.complete() {
+            return None;
+        }
+        let what = if r.damaged { "damaged" } else { "cut short" };
+        let units = if self.stream.is_some() { "segments" } else { "macroblocks" };
+        Some(format!(
+            "the data are {what}: of {} {units} {} are intact, {} partial, {} missing",
+            r.macroblocks, r.intact, r.partial, r.missing
+        ))
+    }
+}
+
 #[pymethods]
 impl DecodeReport {
-    /// The container: "pgf".
+    /// The container: "pgf" or "pgfr".
     #[getter]
     fn format(&self) -> &'static str {
-        "pgf"
+        container_name(self.stream.is_some())
+    }
+
+    /// Segments of planes of a stream by what became of them: "used", "cut" (the end of the data), "doubted" (a
+    /// contradiction; the part that may be right is in the picture), "lost", "duplicate", "unneeded". Empty for `.pgf`.
+    #[getter]
+    fn segments(&self) -> std::collections::BTreeMap<&'static str, usize> {
+        self.stream.iter().flat_map(|s| FATES.iter().map(|(fate, name)| (*name, s.fates[*fate as usize]))).collect()
+    }
+
+    /// Base values of a stream that are there, and all that there should be; None for `.pgf`.
+    #[getter]
+    fn base(&self) -> Option<(usize, usize)> {
+        self.stream.as_ref().map(|s| (s.base_known, s.base_total))
+    }
+
+    /// How much of a stream's picture is known where: uint8 of shape (levels, rows, columns), the finest level first,
+    /// for tiles of 64 x 64 pixels the number of lowest planes of the first channel that are missing, 0 = all are
+    /// known, 255 = nothing is. None for `.pgf`.
+    #[getter]
+    fn confidence<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(stream) = &self.stream else { return Ok(None) };
+        let flat = PyArray::from_vec(py, stream.missing.clone());
+        Ok(Some(flat.reshape([usize::from(stream.levels), stream.grid.0, stream.grid.1])?.into_any()))
     }
 
     /// Columns of the decoded picture.
@@ -340,13 +431,22 @@ impl DecodeReport {
             repaired: d.repaired,
             message: d.message.clone(),
         };
-        self.report.damage.iter().map(span).collect()
+        let fault = |f: &pgf_resilient::Fault| DamageSpan {
+            start: f.bytes.start,
+            end: f.bytes.end,
+            kind: "segment",
+            repaired: false,
+            message: f.message.clone(),
+        };
+        let faults = self.stream.iter().flat_map(|s| s.faults.iter().map(fault));
+        self.report.damage.iter().map(span).chain(faults).collect()
     }
 
     fn __repr__(&self) -> String {
         let r = &self.report;
         format!(
-            "DecodeReport(macroblocks={}, intact={}, partial={}, missing={}, repaired={}, truncated={}, damaged={})",
+            "DecodeReport({}={}, intact={}, partial={}, missing={}, repaired={}, truncated={}, damaged={})",
+            if self.stream.is_some() { "segments" } else { "macroblocks" },
             r.macroblocks,
             r.intact,
             r.partial,
@@ -358,7 +458,18 @@ impl DecodeReport {
     }
 }
 
-/// How much of a picture has arrived.
+/// The names of what becomes of segments.
+pub const FATES: [(Fate, &str); 6] = [
+    (Fate::Used, "used"),
+    (Fate::Cut, "cut"),
+    (Fate::Doubted, "doubted"),
+    (Fate::Lost, "lost"),
+    (Fate::Duplicate, "duplicate"),
+    (Fate::Unneeded, "unneeded"),
+];
+
+/// How much of a picture has arrived. Of a `.pgfr` stream segments count in place of macroblocks, and as a stream may
+/// always go on, the total is None and `complete` False.
 #[pyclass(frozen, module = "pgfrs", name = "Progress", eq)]
 #[derive(PartialEq)]
 pub struct Progress(pub pgf::Progress);

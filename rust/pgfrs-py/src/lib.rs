@@ -1,9 +1,13 @@
-//! Python bindings: arguments are parsed and checked here, the lock of the interpreter is released, `pgf` does the work.
+//! Python bindings: arguments are parsed and checked here, the lock of the interpreter is released, `pgf` and `pgf-resilient` do the work.
 
 mod arrays;
+mod bytemap;
+mod container;
 mod errors;
 mod info;
+mod ingest;
 mod progressive;
+mod stream;
 
 use pyo3::prelude::*;
 
@@ -11,18 +15,26 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _pgfrs {
     use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
-    use pgf::{DecodeOptions, EncodeOptions, Error, FileHeader, Image, ImageRef, Mode, Palette, Rect};
+    use pgf::{DecodeOptions, EncodeOptions, Image, ImageRef, Mode, Palette, Rect};
     use pyo3::exceptions::PyValueError;
     use pyo3::prelude::*;
     use pyo3::types::{PyBytes, PyList};
     use rayon::prelude::*;
 
     use crate::arrays::{Data, Out, Picture, array_of, parse_mode, shape_of};
+    #[pymodule_export]
+    use crate::bytemap::ByteMap;
+    use crate::container;
     use crate::errors;
     #[pymodule_export]
     use crate::info::{DamageSpan, DecodeReport, ImageInfo, Progress, PyLimits};
     #[pymodule_export]
+    use crate::ingest::{ConvertedImage, convert_batch, prepare_image};
+    #[pymodule_export]
     use crate::progressive::ProgressiveDecoder;
+    #[pymodule_export]
+    use crate::stream::{Segment, drop_segments, merge, refine, segments};
+    use crate::stream::{Streaming, parse_payload};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -37,6 +49,11 @@ mod _pgfrs {
         max_bytes: Option<usize>,
         user_data: Vec<u8>,
         palette: Option<Box<Palette>>,
+        /// How a stream is made; `None` for `.pgf`.
+        stream: Option<Streaming>,
+        favor_speed: bool,
+        /// Threads within one picture.
+        num_threads: usize,
     }
 
     impl Encoding {
@@ -48,8 +65,12 @@ mod _pgfrs {
                 used_bits: self.used_bits,
                 user_data: &self.user_data,
                 palette: self.palette.as_deref(),
-                favor_speed: false,
+                favor_speed: self.favor_speed,
+                num_threads: self.num_threads,
             };
+            if let Some(stream) = &self.stream {
+                return pgf_resilient::encode(image, &options, &stream.options(self.max_bytes));
+            }
             match self.max_bytes {
                 Some(bytes) => pgf::encode_max_bytes(image, &options, bytes),
                 None => pgf::encode(image, &options),
@@ -64,19 +85,12 @@ mod _pgfrs {
         Err(PyValueError::new_err(format!("{name}={value}: between {low} and {high} is possible")))
     }
 
-    fn check_format(format: &str) -> PyResult<()> {
+    /// Whether a container's name is that of the stream.
+    fn is_stream(format: &str) -> PyResult<bool> {
         match format {
-            "pgf" => Ok(()),
-            "pgfr" => Python::attach(|py| Err(errors::raise(py, &Error::Unsupported("format \"pgfr\"".into())))),
+            "pgf" => Ok(false),
+            "pgfr" => Ok(true),
             _ => Err(PyValueError::new_err(format!("format={format:?}: \"pgf\" or \"pgfr\" is possible"))),
-        }
-    }
-
-    fn check_payload(payload: &str) -> PyResult<()> {
-        match payload {
-            "packed" => Ok(()),
-            "tokens" => Python::attach(|py| Err(errors::raise(py, &Error::Unsupported("payload \"tokens\"".into())))),
-            _ => Err(PyValueError::new_err(format!("payload={payload:?}: \"packed\" or \"tokens\" is possible"))),
         }
     }
 
@@ -113,14 +127,15 @@ mod _pgfrs {
         quality: i64,
         levels: Option<i64>,
         roi: bool,
-        payload: &str,
         max_bytes: Option<i64>,
         user_data: Option<&Bound<'_, PyAny>>,
         palette: Option<&Bound<'_, PyAny>>,
         used_bits: Option<i64>,
+        stream: Streaming,
+        favor_speed: bool,
+        num_threads: usize,
     ) -> PyResult<Encoding> {
-        check_format(format)?;
-        check_payload(payload)?;
+        let stream = if is_stream(format)? { Some(stream) } else { stream.none_asked()? };
         let max_bytes = match max_bytes {
             Some(n) if n < 0 => {
                 return Err(PyValueError::new_err(format!("max_bytes={n}: at least 0 is needed")));
@@ -135,6 +150,9 @@ mod _pgfrs {
             max_bytes,
             user_data: user_data.map(|d| Data::extract(d).map(|d| d.bytes().to_vec())).transpose()?.unwrap_or_default(),
             palette: palette.map(parse_palette).transpose()?,
+            stream,
+            favor_speed,
+            num_threads,
         })
     }
 
@@ -144,19 +162,29 @@ mod _pgfrs {
     ///     image: array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), channels in the order red, green, blue,
     ///         alpha; ``uint8``, ``uint16``, ``uint32`` (31-bit gray), ``bool`` (bitmap) or, for the multichannel
     ///         modes, ``int32`` of shape (H, W, C) with C from 1 to 8. It must not change during the call.
-    ///     format: ``"pgf"``.
+    ///     format: ``"pgf"``, or ``"pgfr"`` for a resilient stream.
     ///     quality: 0 (lossless) to 30 (worst). Above 3 most modes store their colour planes at half size. With
     ///         ``max_bytes``, the finest quality that may be used.
     ///     levels: wavelet levels, 1 to 30, reduced until each has at least five pixels on the smaller side; ``None``
     ///         leaves it to the picture's size.
     ///     mode: name of the image mode; ``None`` picks it by type and shape.
     ///     roi: cut every level in tiles, so that regions decode on their own.
-    ///     payload: ``"packed"``.
+    ///     payload: of a stream: ``"packed"`` (smallest) or ``"tokens"`` (one byte an event, for models).
     ///     max_bytes: make the best picture that fits in so many bytes, header and user data included.
+    ///     profile: of a stream: ``"default"``, ``"lean"`` (larger blocks, a little smaller) or ``"tough"`` (the opening
+    ///         comes twice).
+    ///     order: of a stream: ``"best"`` (the best picture at every prefix) or ``"levels"`` (coarse levels first).
+    ///     first: of a stream: (left, top, right, bottom) in pixels, a region whose detail comes first.
+    ///     chroma_weight: of a stream: weight of the colour differences in the order, above 0; 1 is least squared error
+    ///         of red, green and blue, less brings the luma earlier.
+    ///     checks: of a stream: add advisory CRC-32 checks about every 512 bytes.
     ///     user_data: opaque bytes to carry along.
     ///     palette: for mode ``"indexed"``, uint8 of shape (n, 3) or (n, 4), n at most 256.
     ///     used_bits: bits of each sample that carry data, in modes of more than 8 bits; the lower bits are dropped.
-    ///     num_threads: most threads to use; the bytes are the same for any number.
+    ///     favor_speed: leave out an attempt at coding signs, as libPGF's option does: rarely a few bytes longer.
+    ///         ``max_bytes`` ignores it.
+    ///     num_threads: most threads to use; the bytes are the same for any number. More than one serve 8-bit pictures
+    ///         of format ``"pgf"`` without ``roi`` and ``max_bytes``.
     ///     out: writable buffer of bytes to put the file into.
     ///
     /// Returns:
@@ -169,8 +197,9 @@ mod _pgfrs {
     #[pyfunction]
     #[pyo3(signature = (image: "numpy.typing.ArrayLike", /, *, format="pgf", quality=0, levels=None, mode=None, roi=false, payload="packed",
         max_bytes=None, user_data: "typing_extensions.Buffer | None" = None,
-        palette: "numpy.typing.NDArray[numpy.uint8] | None" = None, used_bits=None, num_threads=1,
-        out: "typing_extensions.Buffer | None" = None) -> "bytes")]
+        palette: "numpy.typing.NDArray[numpy.uint8] | None" = None, used_bits=None, favor_speed=false,
+        profile="default", order="best", first: "tuple[int, int, int, int] | None" = None, chroma_weight=1.0, checks=false,
+        num_threads=1, out: "typing_extensions.Buffer | None" = None) -> "bytes")]
     #[allow(clippy::too_many_arguments)]
     fn encode<'py>(
         py: Python<'py>,
@@ -185,11 +214,22 @@ mod _pgfrs {
         user_data: Option<&Bound<'py, PyAny>>,
         palette: Option<&Bound<'py, PyAny>>,
         used_bits: Option<i64>,
+        favor_speed: bool,
+        profile: &str,
+        order: &str,
+        first: Option<(i64, i64, i64, i64)>,
+        chroma_weight: f64,
+        checks: bool,
         num_threads: i64,
         out: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        check_threads(num_threads)?;
-        let encoding = encoding(format, quality, levels, roi, payload, max_bytes, user_data, palette, used_bits)?;
+        let threads = check_threads(num_threads)?;
+        let stream = Streaming::new(payload, profile, order, first, chroma_weight, checks)?;
+        #[rustfmt::skip]
+        let encoding = encoding(
+            format, quality, levels, roi, max_bytes, user_data, palette, used_bits, stream, favor_speed,
+            threads,
+        )?;
         let picture = Picture::extract(image, mode)?;
         let view = picture.image();
         let file = py.detach(|| encoding.run(&view)).map_err(|e| errors::raise(py, &e))?;
@@ -218,35 +258,37 @@ mod _pgfrs {
         mode: Option<Mode>,
     }
 
+    /// A rectangle given as (left, top, right, bottom).
+    pub(crate) fn rect_of(name: &str, (l, t, r, b): (i64, i64, i64, i64)) -> PyResult<Rect> {
+        let side = |n: i64| {
+            u32::try_from(n).map_err(|_| {
+                PyValueError::new_err(format!("{name} ({l}, {t}, {r}, {b}): it must be inside the picture"))
+            })
+        };
+        Ok(Rect { left: side(l)?, top: side(t)?, right: side(r)?, bottom: side(b)? })
+    }
+
     fn decoding(
         level: i64,
         region: Option<(i64, i64, i64, i64)>,
         mode: Option<&str>,
         strict: bool,
         limits: Option<&Bound<'_, PyLimits>>,
+        num_threads: usize,
     ) -> PyResult<Decoding> {
         let level = small("level", level, 0, 30)?;
-        let region = match region {
-            None => None,
-            Some((l, t, r, b)) => {
-                let side = |n: i64| {
-                    u32::try_from(n).map_err(|_| {
-                        PyValueError::new_err(format!("region ({l}, {t}, {r}, {b}): it must be inside the picture"))
-                    })
-                };
-                Some(Rect { left: side(l)?, top: side(t)?, right: side(r)?, bottom: side(b)? })
-            }
-        };
+        let region = region.map(|r| rect_of("region", r)).transpose()?;
         let limits = limits.map_or_else(pgf::Limits::default, |l| l.get().0);
         let mode = mode.map(parse_mode).transpose()?;
-        Ok(Decoding { options: DecodeOptions { level, region, strict, limits }, mode })
+        Ok(Decoding { options: DecodeOptions { level, region, strict, limits, num_threads }, mode })
     }
 
     impl Decoding {
-        fn run(&self, data: &[u8]) -> pgf::Result<(Image, pgf::Report)> {
-            let (image, report) = pgf::decode_with_report(data, &self.options)?;
+        fn run(&self, data: &[u8]) -> pgf::Result<(Image, container::Found)> {
+            let (image, report) = container::decode(data, &self.options)?;
             let Some(mode) = self.mode else { return Ok((image, report)) };
-            let palette = if image.mode == Mode::Indexed { pgf::read_header(data)?.palette } else { None };
+            let indexed = image.mode == Mode::Indexed;
+            let palette = if indexed { container::palette(data, &self.options.limits)? } else { None };
             Ok((pgf::convert(image, mode, palette.as_deref())?, report))
         }
 
@@ -263,7 +305,7 @@ mod _pgfrs {
                 let report = self.report(report, (image.width, image.height), bytes.len());
                 return Ok((array_of(py, image)?, report));
             };
-            let header = pgf::read_header(bytes).map_err(|e| errors::raise(py, &e))?.header;
+            let header = container::read_header(bytes).map_err(|e| errors::raise(py, &e))?;
             let size = pgf::decoded_size(&header, &self.options).map_err(|e| errors::raise(py, &e))?;
             let report = match self.mode {
                 Some(mode) if mode != header.mode => {
@@ -279,15 +321,15 @@ mod _pgfrs {
                     let shape = shape_of(header.mode, size.0, size.1, usize::from(header.channels));
                     let mut target = Out::extract(out, header.mode, &shape)?;
                     let samples = target.samples()?;
-                    py.detach(|| pgf::decode_into(bytes, &self.options, samples)).map_err(|e| errors::raise(py, &e))?
+                    py.detach(|| container::decode_into(bytes, &self.options, samples))
+                        .map_err(|e| errors::raise(py, &e))?
                 }
             };
             Ok((out.clone(), self.report(report, size, bytes.len())))
         }
 
-        fn report(&self, report: pgf::Report, (width, height): (u32, u32), bytes_total: usize) -> DecodeReport {
-            let region = self.options.region.map(|r| (r.left, r.top, r.right, r.bottom));
-            DecodeReport { report, width, height, level: self.options.level, region, bytes_total }
+        fn report(&self, found: container::Found, size: (u32, u32), bytes_total: usize) -> DecodeReport {
+            DecodeReport::new(found, size, self.options.level, self.options.region, bytes_total)
         }
     }
 
@@ -331,9 +373,10 @@ mod _pgfrs {
         num_threads: i64,
         out: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        check_threads(num_threads)?;
-        let (array, report) = decoding(level, region, mode, strict, limits)?.array(py, &Data::extract(data)?, out)?;
-        errors::warn_of_damage(py, &report.report)?;
+        let threads = check_threads(num_threads)?;
+        let (array, report) =
+            decoding(level, region, mode, strict, limits, threads)?.array(py, &Data::extract(data)?, out)?;
+        errors::warn_of_damage(py, &report)?;
         Ok(array)
     }
 
@@ -356,8 +399,8 @@ mod _pgfrs {
         num_threads: i64,
         out: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyAny>, DecodeReport)> {
-        check_threads(num_threads)?;
-        decoding(level, region, mode, strict, limits)?.array(py, &Data::extract(data)?, out)
+        let threads = check_threads(num_threads)?;
+        decoding(level, region, mode, strict, limits, threads)?.array(py, &Data::extract(data)?, out)
     }
 
     /// Read the header of a file; the coded data need not be there.
@@ -369,38 +412,44 @@ mod _pgfrs {
     #[pyo3(signature = (data: "typing_extensions.Buffer", /))]
     fn read_info(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<ImageInfo> {
         let data = Data::extract(data)?;
-        let file: FileHeader = pgf::read_header(data.bytes()).map_err(|e| errors::raise(py, &e))?;
-        Ok(ImageInfo::new(py, file, data.bytes()))
+        let about = container::read_about(data.bytes(), &pgf::Limits::default()).map_err(|e| errors::raise(py, &e))?;
+        Ok(ImageInfo::new(py, about))
     }
 
     /// Whether data start like a file of this package; ``None`` if they are too short to tell.
     #[pyfunction]
     #[pyo3(signature = (data: "typing_extensions.Buffer", /))]
     fn check(data: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
-        Ok(pgf::check(Data::extract(data)?.bytes()))
+        Ok(container::check(Data::extract(data)?.bytes()))
     }
 
     /// Make a clean, complete file of cut or damaged data.
     ///
     /// Whatever coefficients the data still tell are kept, the others become zero; user data and palette are kept.
-    /// The result decodes without a warning, also in libPGF. ``format`` may be ``None`` or ``"pgf"``.
+    /// A `.pgf` result decodes without a warning, also in libPGF. ``format`` is ``"pgf"``, ``"pgfr"`` or ``None`` for
+    /// the container that the data have.
     ///
     /// Raises:
     ///     FormatError: the header is cut or contradicts itself beyond recovery.
     #[pyfunction]
     #[pyo3(signature = (data: "typing_extensions.Buffer", /, *, format=None))]
     fn repair<'py>(py: Python<'py>, data: &Bound<'py, PyAny>, format: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
-        check_format(format.unwrap_or("pgf"))?;
+        let stream = format.map(is_stream).transpose()?;
         let data = Data::extract(data)?;
         let bytes = data.bytes();
-        let (file, _) = py.detach(|| pgf::repair(bytes, &pgf::Limits::default())).map_err(|e| errors::raise(py, &e))?;
+        let limits = pgf::Limits::default();
+        let file = py.detach(|| container::repair(bytes, stream, &limits)).map_err(|e| errors::raise(py, &e))?;
         Ok(PyBytes::new(py, &file))
     }
 
-    /// Change the container of the same coefficients; so far only ``"pgf"`` to itself is there.
+    /// Change the container, or the payload of a stream; the coefficients stay the same and the wavelet is not redone.
+    ///
+    /// ``format`` is ``"pgf"`` or ``"pgfr"``; ``payload``, for ``"pgfr"``, is ``"packed"``, ``"tokens"`` or ``None`` for
+    /// that of a stream and ``"packed"`` of a file. Missing planes of a stream become estimates in a `.pgf`.
     ///
     /// Raises:
-    ///     UnsupportedError: any other container.
+    ///     FormatError: the data are damaged; ``repair`` takes those.
+    ///     TruncatedError: a `.pgf` that is cut.
     #[pyfunction]
     #[pyo3(signature = (data: "typing_extensions.Buffer", format, /, *, payload=None))]
     fn transcode<'py>(
@@ -409,15 +458,12 @@ mod _pgfrs {
         format: &str,
         payload: Option<&str>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        check_format(format)?;
-        check_payload(payload.unwrap_or("packed"))?;
+        let stream = is_stream(format)?;
+        let payload = payload.map(parse_payload).transpose()?;
         let data = Data::extract(data)?;
         let bytes = data.bytes();
         let file = py
-            .detach(|| {
-                let (coefficients, _) = pgf::read_coefficients(bytes, true, &pgf::Limits::default())?;
-                pgf::write_coefficients(&coefficients)
-            })
+            .detach(|| container::transcode(bytes, stream, payload, &pgf::Limits::default()))
             .map_err(|e| errors::raise(py, &e))?;
         Ok(PyBytes::new(py, &file))
     }
@@ -448,7 +494,8 @@ mod _pgfrs {
     #[pyfunction]
     #[pyo3(signature = (images: "collections.abc.Iterable[numpy.typing.ArrayLike]", /, *, num_threads=1, format="pgf", quality=0, levels=None, mode=None, roi=false,
         payload="packed", max_bytes=None, user_data: "typing_extensions.Buffer | None" = None,
-        palette: "numpy.typing.NDArray[numpy.uint8] | None" = None, used_bits=None) -> "list[bytes | Exception]")]
+        palette: "numpy.typing.NDArray[numpy.uint8] | None" = None, used_bits=None, favor_speed=false, profile="default", order="best",
+        first: "tuple[int, int, int, int] | None" = None, chroma_weight=1.0, checks=false) -> "list[bytes | Exception]")]
     #[allow(clippy::too_many_arguments)]
     fn encode_batch<'py>(
         py: Python<'py>,
@@ -464,9 +511,20 @@ mod _pgfrs {
         user_data: Option<&Bound<'py, PyAny>>,
         palette: Option<&Bound<'py, PyAny>>,
         used_bits: Option<i64>,
+        favor_speed: bool,
+        profile: &str,
+        order: &str,
+        first: Option<(i64, i64, i64, i64)>,
+        chroma_weight: f64,
+        checks: bool,
     ) -> PyResult<Bound<'py, PyList>> {
         let threads = check_threads(num_threads)?;
-        let encoding = encoding(format, quality, levels, roi, payload, max_bytes, user_data, palette, used_bits)?;
+        let stream = Streaming::new(payload, profile, order, first, chroma_weight, checks)?;
+        #[rustfmt::skip]
+        let encoding = encoding(
+            format, quality, levels, roi, max_bytes, user_data, palette, used_bits, stream, favor_speed,
+            1,
+        )?;
         mode.map(parse_mode).transpose()?;
         let pictures: Vec<_> = images.try_iter()?.map(|i| i.and_then(|i| Picture::extract(&i, mode))).collect();
         let views: Vec<Option<ImageRef<'_>>> = pictures.iter().map(|p| p.as_ref().ok().map(Picture::image)).collect();
@@ -503,7 +561,7 @@ mod _pgfrs {
         limits: Option<&Bound<'py, PyLimits>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let threads = check_threads(num_threads)?;
-        let decoding = decoding(level, region, mode, strict, limits)?;
+        let decoding = decoding(level, region, mode, strict, limits, 1)?;
         let data: Vec<_> = blobs.try_iter()?.map(|b| b.and_then(|b| Data::extract(&b))).collect();
         let views: Vec<Option<&[u8]>> = data.iter().map(|d| d.as_ref().ok().map(Data::bytes)).collect();
         let images = py.detach(|| over(threads, &views, |view| view.map(|view| decoding.run(view))))?;

@@ -1,10 +1,20 @@
-//! Decoding while the bytes arrive.
+//! Decoding while the bytes arrive, in either container.
 
 use pyo3::prelude::*;
 
 use crate::arrays::{Data, array_of};
+use crate::container::{self, Found};
 use crate::errors;
 use crate::info::{DecodeReport, ImageInfo, Progress, PyLimits};
+use pgf::{DecodeOptions, Error, Limits};
+
+/// What the first bytes have told.
+enum State {
+    /// Nothing yet.
+    Unknown(Vec<u8>),
+    Pgf(Box<pgf::ProgressiveDecoder>),
+    Stream(Vec<u8>),
+}
 
 /// Takes a file piece by piece and shows the picture as far as it is known.
 ///
@@ -12,17 +22,91 @@ use crate::info::{DecodeReport, ImageInfo, Progress, PyLimits};
 /// ``limits`` are checked as soon as the header is whole.
 #[pyclass(module = "pgfrs", name = "ProgressiveDecoder")]
 pub struct ProgressiveDecoder {
-    decoder: pgf::ProgressiveDecoder,
+    state: State,
+    limits: Limits,
     info: Option<Py<ImageInfo>>,
 }
+
+impl ProgressiveDecoder {
+    fn take(&mut self, bytes: &[u8]) -> pgf::Result<pgf::Progress> {
+        match &mut self.state {
+            State::Pgf(decoder) => return decoder.feed(bytes),
+            State::Stream(data) => data.extend_from_slice(bytes),
+            State::Unknown(data) => {
+                data.extend_from_slice(bytes);
+                // The first byte of a stream is FF, that of a file is P; only a stream bears another.
+                match data.first() {
+                    Some(0xFF) => self.state = State::Stream(std::mem::take(data)),
+                    Some(b'P') => {
+                        let mut decoder = Box::new(pgf::ProgressiveDecoder::new(self.limits));
+                        let progress = decoder.feed(data);
+                        self.state = State::Pgf(decoder);
+                        return progress;
+                    }
+                    Some(_) if container::is_stream(data) => self.state = State::Stream(std::mem::take(data)),
+                    _ => {}
+                }
+            }
+        }
+        let progress = self.progress();
+        if let State::Unknown(data) = &self.state
+            && data.len() >= UNDECIDED
+        {
+            return Err(Error::Format {
+                field: "magic",
+                offset: 0,
+                message: format!("{data:02X?}: neither PGF nor a stream begins so", data = &data[..4]),
+            });
+        }
+        if let State::Stream(data) = &self.state
+            && let Ok(picture) = pgf_resilient::read_picture(data)
+            && picture.header.pixels() > self.limits.max_pixels
+        {
+            let (value, bound) = (picture.header.pixels(), self.limits.max_pixels);
+            return Err(Error::Limits { field: "pixels", value, bound });
+        }
+        Ok(progress)
+    }
+
+    fn progress(&self) -> pgf::Progress {
+        match &self.state {
+            State::Pgf(decoder) => decoder.progress(),
+            State::Unknown(data) => pgf::Progress { bytes_received: data.len(), ..Default::default() },
+            State::Stream(data) => pgf::Progress {
+                bytes_received: data.len(),
+                macroblocks: pgf_resilient::count_segments(data) as u64,
+                ..Default::default()
+            },
+        }
+    }
+
+    fn data(&self) -> &[u8] {
+        match &self.state {
+            State::Pgf(decoder) => decoder.data(),
+            State::Unknown(data) | State::Stream(data) => data,
+        }
+    }
+
+    fn image(&self, level: u8) -> pgf::Result<(pgf::Image, Found)> {
+        match &self.state {
+            State::Pgf(decoder) => decoder.render(level).map(|(image, report)| (image, Found::Pgf(report))),
+            State::Unknown(data) | State::Stream(data) => {
+                container::decode(data, &DecodeOptions { level, limits: self.limits, ..Default::default() })
+            }
+        }
+    }
+}
+
+/// After so many bytes that are neither container's there is no point in waiting: no header is longer.
+const UNDECIDED: usize = 64;
 
 #[pymethods]
 impl ProgressiveDecoder {
     #[new]
     #[pyo3(signature = (*, limits=None))]
     fn new(limits: Option<&Bound<'_, PyLimits>>) -> Self {
-        let limits = limits.map_or_else(pgf::Limits::default, |l| l.get().0);
-        ProgressiveDecoder { decoder: pgf::ProgressiveDecoder::new(limits), info: None }
+        let limits = limits.map_or_else(Limits::default, |l| l.get().0);
+        ProgressiveDecoder { state: State::Unknown(Vec::new()), limits, info: None }
     }
 
     /// Take the next bytes, any buffer; returns what has arrived.
@@ -33,8 +117,8 @@ impl ProgressiveDecoder {
     #[pyo3(signature = (chunk: "typing_extensions.Buffer", /))]
     fn feed(&mut self, py: Python<'_>, chunk: &Bound<'_, PyAny>) -> PyResult<Progress> {
         let data = Data::extract(chunk)?;
-        let (bytes, decoder) = (data.bytes(), &mut self.decoder);
-        let progress = py.detach(|| decoder.feed(bytes)).map_err(|e| errors::raise(py, &e))?;
+        let bytes = data.bytes();
+        let progress = py.detach(|| self.take(bytes)).map_err(|e| errors::raise(py, &e))?;
         Ok(Progress(progress))
     }
 
@@ -48,29 +132,38 @@ impl ProgressiveDecoder {
     ///     ValueError: a level that the picture does not have.
     #[pyo3(signature = (level=None) -> "numpy.typing.NDArray[typing.Any]")]
     fn render<'py>(&self, py: Python<'py>, level: Option<u8>) -> PyResult<Bound<'py, PyAny>> {
-        let (image, _) = py.detach(|| self.decoder.render(level.unwrap_or(0))).map_err(|e| errors::raise(py, &e))?;
+        let (image, _) = py.detach(|| self.image(level.unwrap_or(0))).map_err(|e| errors::raise(py, &e))?;
         array_of(py, image)
     }
 
     /// What decoding the bytes so far finds, as :func:`decode_with_report` tells it.
     fn report(&self, py: Python<'_>) -> PyResult<DecodeReport> {
-        let (image, report) = py.detach(|| self.decoder.render(0)).map_err(|e| errors::raise(py, &e))?;
-        let bytes_total = self.decoder.data().len();
-        Ok(DecodeReport { report, width: image.width, height: image.height, level: 0, region: None, bytes_total })
+        let (image, found) = py.detach(|| self.image(0)).map_err(|e| errors::raise(py, &e))?;
+        Ok(DecodeReport::new(found, (image.width, image.height), 0, None, self.data().len()))
     }
 
     /// The header, or ``None`` before it is whole.
     #[getter]
     fn info(&mut self, py: Python<'_>) -> PyResult<Option<Py<ImageInfo>>> {
-        if let (None, Some(file)) = (&self.info, self.decoder.header()) {
-            self.info = Some(Py::new(py, ImageInfo::new(py, file.clone(), self.decoder.data()))?);
+        let known = match &self.state {
+            State::Unknown(_) => false,
+            State::Pgf(decoder) => decoder.header().is_some(),
+            State::Stream(_) => true,
+        };
+        // What a stream carries along may still arrive, so its info is read anew.
+        if known && (self.info.is_none() || matches!(self.state, State::Stream(_))) {
+            match container::read_about(self.data(), &self.limits) {
+                Ok(about) => self.info = Some(Py::new(py, ImageInfo::new(py, about))?),
+                Err(Error::Truncated { .. }) => {}
+                Err(error) => return Err(errors::raise(py, &error)),
+            }
         }
         Ok(self.info.as_ref().map(|info| info.clone_ref(py)))
     }
 
     /// What has arrived.
-    #[getter]
-    fn progress(&self) -> Progress {
-        Progress(self.decoder.progress())
+    #[getter(progress)]
+    fn progress_so_far(&self) -> Progress {
+        Progress(self.progress())
     }
 }
