@@ -1,0 +1,81 @@
+"""What flows through a conversion: rows of a source on the way in, records of a shard on the way out."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Facts about a picture that sinks keep beside it.
+FACTS = ("width", "height", "mode", "source_width", "source_height", "source_format", "source_bytes")
+
+
+@dataclass(slots=True)
+class Row:
+    """One picture of a source.
+
+    Attributes:
+        key: its name, as the source has it.
+        image: the file as ``bytes``, a local path, a part of a local file as ``(path, offset, length)``, or a
+            :class:`Remote`.
+        fields: what else the source says: column or member name to value.
+        parts: members of a tar file that become ``fields`` when read: name to ``(offset, length)``.
+        tar: path or address of that tar file.
+    """
+
+    key: str
+    image: Any
+    fields: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, list[int]] = field(default_factory=dict)
+    tar: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Something that fsspec opens: an address, and a part of it unless ``length`` is None."""
+
+    address: str
+    offset: int = 0
+    length: int | None = None
+
+
+@dataclass(slots=True)
+class Record:
+    """One row of a shard.
+
+    Attributes:
+        row: its number inside the shard, from 0.
+        key: its name.
+        status: ``"ok"``, ``"failed"``, ``"skipped"`` (by the selection) or ``"duplicate"``.
+        data: the encoded picture, ``None`` unless ok.
+        facts: the values of :data:`FACTS`, for ok.
+        kind, message: why there is no picture.
+        fields: what else the source says.
+        psnr: in dB, where it was measured.
+        digest: of the source, where it was asked for.
+    """
+
+    row: int
+    key: str
+    status: str
+    data: bytes | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    kind: str = ""
+    message: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
+    psnr: float | None = None
+    digest: bytes | None = None
+
+
+def to_json(value: Any) -> str:
+    """Return one line of JSON; bytes as ``{"base64": ...}``, what else JSON lacks as text. Keys keep their order."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {"base64": base64.b64encode(bytes(value)).decode()}
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)

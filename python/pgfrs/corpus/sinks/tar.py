@@ -1,0 +1,91 @@
+"""WebDataset: a tar of ``key.pgf``, ``key.json`` and the other members that the source's samples have.
+
+``key.json`` holds the source's columns and, under ``"pgfrs"``, the facts about the picture. A caption is ``key.txt``, a
+class ``key.cls``. Times, owners and modes are fixed, so the same rows give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pgfrs.corpus.files import WholeFile
+from pgfrs.corpus.rows import Record, to_json
+from pgfrs.corpus.sinks.base import Layout, Shard, Sink, distinct
+
+_BLOCK = 512
+_RECORD = 20 * _BLOCK
+_CLASSES = ("cls", "label")
+
+
+class _TarShard(Shard):
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._file = WholeFile(path)
+        self._layout = layout
+        self._keys: set[str] = set()
+        super().__init__(self._file)
+
+    def add(self, record: Record) -> None:
+        if record.data is None:
+            return
+        key = distinct(record.key.replace("\\", "/").lstrip("/"), self._keys, record.row)
+        texts, described = _split(record.fields, self._layout.caption)
+        described["pgfrs"] = record.facts
+        self._member(f"{key}.{self._layout.extension}", record.data)
+        self._member(f"{key}.json", to_json(described).encode())
+        for extension, data in texts.items():
+            self._member(f"{key}.{extension}", data)
+
+    def _member(self, name: str, data: bytes) -> None:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        info.mode = 0o644
+        self._file.write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+        self._file.write(data)
+        self._file.write(bytes(-len(data) % _BLOCK))
+
+    def _finish(self) -> None:
+        self._file.write(bytes(2 * _BLOCK))
+        self._file.write(bytes(-self._file.bytes % _RECORD))
+
+
+def _split(fields: dict[str, Any], caption: str | None) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """What becomes members of their own, and what goes into the JSON."""
+    members: dict[str, bytes] = {}
+    described: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name == "json" and isinstance(value, dict):
+            described |= value
+        elif name == caption and isinstance(value, str):
+            members["txt"] = value.encode("utf-8", "surrogateescape")
+        elif name in _CLASSES and isinstance(value, int):
+            members["cls"] = str(value).encode()
+        elif isinstance(value, bytes):
+            members[name] = value
+        else:
+            described[name] = value
+    return members, described
+
+
+class TarSink(Sink):
+    """Shards as ``NAME.tar``."""
+
+    def open(self, folder: Path, name: str) -> Shard:
+        return _TarShard(folder / f"{name}.tar", self.layout)
+
+    def read(self, folder: Path, name: str) -> Iterator[Record]:
+        with tarfile.open(folder / f"{name}.tar", "r:") as archive:
+            key, data, number = "", b"", 0
+            for member in archive:
+                archive.members = []  # type: ignore[attr-defined]
+                file = archive.extractfile(member)
+                content = file.read() if file else b""
+                stem, _, extension = member.name.rpartition(".")
+                if extension == self.layout.extension and stem != key:
+                    key, data = stem, content
+                elif extension == "json" and stem == key:
+                    yield Record(number, key, "ok", data, json.loads(content)["pgfrs"])
+                    number += 1

@@ -1,0 +1,274 @@
+"""One batch call from picture files to PGF: formats, colours, sizes, failures."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter, ImageOps
+
+import pgfrs
+from material import SAMPLES
+from pgfrs.corpus import ConvertedImage, Recipe, convert_batch, convert_rows, prepare_image
+from pictures import animated_gif, corpus, deep_png, jpeg_with_orientation, photograph, saved, tagged_jpeg
+
+
+def psnr(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
+    assert a.shape == b.shape
+    error = np.mean((a.astype(float) - b.astype(float)) ** 2)
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
+
+
+def pixels_of(data: bytes, mode: str | None = None) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert(mode) if mode else picture)
+
+
+def only(rows: list[object]) -> ConvertedImage:
+    (row,) = rows
+    assert isinstance(row, ConvertedImage), row
+    return row
+
+
+def test_the_result_is_what_encode_makes_of_the_pixels() -> None:
+    data = (SAMPLES / "chelsea.png").read_bytes()
+    row = only(convert_batch([data], quality=5))
+    assert row.data == pgfrs.encode(pixels_of(data), quality=5)
+    assert (row.width, row.height, row.mode, row.source_format) == (451, 300, "rgb", "png")
+    assert (row.source_width, row.source_height, row.source_bytes) == (451, 300, len(data))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP", "GIF"])
+def test_lossless_formats_arrive_exactly(kind: str) -> None:
+    picture = photograph("coffee.png")
+    picture = picture.quantize(128) if kind == "GIF" else picture
+    data = saved(picture, kind, **({"lossless": True} if kind == "WEBP" else {}))
+    np.testing.assert_array_equal(pgfrs.decode(only(convert_batch([data])).data), pixels_of(data, "RGB"))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 1}, {"optimize": True}]
+)
+def test_jpegs_agree_with_libjpeg(options: dict[str, object]) -> None:
+    data = saved(photograph("coffee.png"), "JPEG", quality=90, **options)
+    assert psnr(prepare_image(data), pixels_of(data)) > 38
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (8, 8), (17, 33), (100, 1), (255, 257)])
+def test_jpegs_of_any_size(size: tuple[int, int]) -> None:
+    for subsampling in (0, 1, 2):
+        data = saved(photograph().resize(size), "JPEG", quality=95, subsampling=subsampling)
+        assert psnr(prepare_image(data), pixels_of(data)) > 30
+
+
+@pytest.mark.parametrize("side", [512, 500, 333, 256, 255, 128, 100, 64, 50])
+def test_jpegs_decoded_at_reduced_size_show_the_same(side: int) -> None:
+    """As near to the picture as what Pillow makes of the same file by draft and resize."""
+    picture = photograph().resize((1024, 1024), Image.Resampling.LANCZOS)
+    data = saved(picture, "JPEG", quality=92)
+    reference = np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC))
+    with Image.open(io.BytesIO(data)) as drafted:
+        drafted.draft("RGB", (side, side))
+        theirs = np.asarray(drafted.resize((side, side), Image.Resampling.BICUBIC))
+    ours = prepare_image(data, size=side)
+    assert ours.shape == (side, side, 3)
+    assert psnr(ours, reference) > max(psnr(theirs, reference) - 2, 36)
+
+
+@pytest.mark.parametrize("restarts", [0, 1, 7])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("side", [10, 25, 49, 77])
+def test_reduced_jpegs_of_any_layout(side: int, subsampling: int, restarts: int) -> None:
+    """Edges, every subsampling, restart markers, gray; nothing shifts."""
+    picture = photograph("coffee.png").crop((3, 5, 3 + 203, 5 + 317)).filter(ImageFilter.GaussianBlur(2))
+    for mode in ("RGB", "L"):
+        options = {} if mode == "L" else {"subsampling": subsampling}
+        data = saved(picture.convert(mode), "JPEG", quality=95, restart_marker_blocks=restarts, **options)
+        ours = prepare_image(data, size=side)
+        size = (ours.shape[1], ours.shape[0])
+        reference = np.asarray(picture.convert(mode).resize(size, Image.Resampling.BICUBIC))
+        assert psnr(ours, reference) > 27
+
+
+def test_gray_stays_gray_and_cmyk_becomes_rgb() -> None:
+    gray = saved(photograph().convert("L"), "JPEG", quality=95)
+    assert psnr(prepare_image(gray), pixels_of(gray)) > 45
+    cmyk = saved(photograph().convert("CMYK"), "JPEG", quality=95)
+    assert psnr(prepare_image(cmyk), pixels_of(cmyk, "RGB")) > 38
+
+
+def test_channels_and_depth() -> None:
+    data, deep = deep_png()
+    np.testing.assert_array_equal(prepare_image(data, depth=16), deep)
+    np.testing.assert_array_equal(prepare_image(data), ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8))
+    assert prepare_image(data, channels="rgb").shape == (*deep.shape, 3)
+    colour = (SAMPLES / "coffee.png").read_bytes()
+    luma = prepare_image(colour, channels="gray")
+    assert np.abs(luma.astype(int) - pixels_of(colour, "L")).max() <= 1
+    row = only(convert_batch([data], depth=16, quality=0))
+    np.testing.assert_array_equal(pgfrs.decode(row.data), deep)
+
+
+def test_alpha() -> None:
+    picture = photograph("coffee.png").convert("RGBA")
+    opaque = saved(picture, "PNG")
+    assert prepare_image(opaque).shape[2] == 3
+    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    data = saved(picture, "PNG")
+    np.testing.assert_array_equal(prepare_image(data), np.asarray(picture))
+    for name, level in (("white", 255), ("black", 0)):
+        ground = Image.new("RGBA", picture.size, (level,) * 3 + (255,))
+        flat = np.asarray(Image.alpha_composite(ground, picture).convert("RGB"))
+        assert np.abs(prepare_image(data, alpha=name).astype(int) - flat).max() <= 1
+    gray = saved(picture.convert("LA"), "PNG")
+    np.testing.assert_array_equal(prepare_image(gray), pixels_of(gray, "RGBA"))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    "options", [{}, {"size": 64}, {"size": 64, "resize": "crop"}, {"size": 90, "resize": "longest"}]
+)
+def test_exif_orientation_is_applied(orientation: int, options: dict[str, object]) -> None:
+    data = jpeg_with_orientation(orientation)
+    with Image.open(io.BytesIO(data)) as picture:
+        upright = ImageOps.exif_transpose(picture)
+    expected = prepare_image(np.asarray(upright), **options)
+    assert psnr(prepare_image(data, **options), expected) > 30
+
+
+def test_a_profile_is_applied() -> None:
+    data = tagged_jpeg()
+    plain = prepare_image(data, icc="ignore")
+    assert psnr(plain, pixels_of(data)) > 38
+    assert psnr(prepare_image(data, icc="srgb"), plain) < 30
+
+
+def test_the_first_frame_of_an_animation() -> None:
+    data = animated_gif()
+    np.testing.assert_array_equal(prepare_image(data), pixels_of(data, "RGB"))
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"size": 100}, (150, 100)),
+        ({"size": 100, "resize": "longest"}, (100, 67)),
+        ({"size": 100, "resize": "crop"}, (100, 100)),
+        ({"size": 900}, (451, 300)),
+        ({"size": 600, "enlarge": True}, (902, 600)),
+        ({"size": 100, "resize": "none"}, (451, 300)),
+    ],
+)
+def test_sizes(options: dict[str, object], size: tuple[int, int]) -> None:
+    row = only(convert_batch([SAMPLES / "chelsea.png"], **options, quality=4))
+    assert (row.width, row.height) == size
+    assert pgfrs.decode(row.data).shape[:2] == size[::-1]
+
+
+def test_resizing_agrees_with_pillow() -> None:
+    picture = photograph("chelsea.png")
+    filters = {"box": "BOX", "bilinear": "BILINEAR", "bicubic": "BICUBIC", "lanczos": "LANCZOS"}
+    for ours, theirs in filters.items():
+        expected = np.asarray(picture.resize((150, 100), Image.Resampling[theirs]))
+        got = prepare_image(np.asarray(picture), size=100, filter=ours)
+        assert np.abs(got.astype(int) - expected).max() <= 2, ours
+
+
+def test_selection() -> None:
+    data = (SAMPLES / "chelsea.png").read_bytes()
+    for options, kind in (
+        ({"min_side": 301}, "too_small"),
+        ({"max_side": 450}, "too_large"),
+        ({"max_aspect": 1.5}, "aspect"),
+    ):
+        (error,) = convert_batch([data], **options)
+        assert isinstance(error, pgfrs.IngestError) and (error.kind, error.skipped) == (kind, True)
+        assert str(next(iter(options.values()))) in error.message
+    only(convert_batch([data], min_side=300, max_side=451, max_aspect=1.504))
+    (error,) = convert_batch([data], max_pixels=1000)
+    assert isinstance(error, pgfrs.IngestError) and error.kind == "limits" and not error.skipped
+
+
+def test_every_row_ends_on_its_own(tmp_path: Path) -> None:
+    outcomes = corpus(tmp_path)
+    paths = [tmp_path / name for name in outcomes]
+    rows = convert_rows(paths, Recipe(size=64, quality=4), num_threads=2)
+    found = [row.kind if isinstance(row, pgfrs.IngestError) else "ok" for row in rows]
+    assert dict(zip(outcomes, found, strict=True)) == outcomes
+    alone = [convert_rows([path], Recipe(size=64, quality=4))[0] for path in paths]
+    for path, one, many in zip(paths, alone, rows, strict=True):
+        assert getattr(one, "data", None) == getattr(many, "data", None), path
+
+
+def test_forms_of_rows(tmp_path: Path) -> None:
+    data = (SAMPLES / "rocket.jpg").read_bytes()
+    file = tmp_path / "some.bin"
+    file.write_bytes(b"junk" + data + b"junk")
+    rows = [data, bytearray(data), memoryview(data), SAMPLES / "rocket.jpg", str(SAMPLES / "rocket.jpg")]
+    rows += [(file, 4, len(data)), (str(file), 4, len(data))]
+    results = convert_batch(rows, size=80, quality=5)
+    assert len({only([row]).data for row in results}) == 1
+    bad = convert_batch([7, tmp_path / "none.jpg", (file, 9, 10**6), np.zeros((3, 3), np.float64), None])
+    kinds = [row.kind for row in bad if isinstance(row, pgfrs.IngestError)]
+    assert kinds == ["unsupported", "unreadable", "unreadable", "unsupported", "unsupported"]
+
+
+def test_pgf_is_read_too() -> None:
+    picture = np.asarray(photograph())
+    row = only(convert_batch([pgfrs.encode(picture)], size=128))
+    assert row.source_format == "pgf"
+    assert psnr(pgfrs.decode(row.data), np.asarray(photograph().resize((128, 128), Image.Resampling.BICUBIC))) > 25
+    (error,) = convert_batch([pgfrs.encode(picture)[:5000]])
+    assert isinstance(error, pgfrs.IngestError) and error.kind == "truncated"
+
+
+def test_measure_and_digest() -> None:
+    data = (SAMPLES / "coffee.png").read_bytes()
+    first, second = convert_batch([data, data], quality=6, measure=[True], digest=True)
+    assert isinstance(first, ConvertedImage) and isinstance(second, ConvertedImage)
+    assert second.psnr is None and first.digest == second.digest
+    assert first.psnr == pytest.approx(psnr(pgfrs.decode(first.data), pixels_of(data)), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"size": 0},
+        {"resize": "widest"},
+        {"quality": 31},
+        {"max_bytes": 0},
+        {"depth": 12},
+        {"format": "gif"},
+        {"num_threads": 0},
+        {"max_aspect": 0.5},
+        {"alpha": "pink"},
+        {"payload": "tokens"},
+    ],
+)
+def test_options_that_do_not_fit(options: dict[str, object]) -> None:
+    name, value = next(iter(options.items()))
+    with pytest.raises(ValueError, match=rf"{name}=.?{value}"):
+        convert_batch([], **options)
+
+
+def test_prefixes_and_noise_never_stop_a_batch() -> None:
+    generator = np.random.default_rng(7)
+    rows: list[bytes] = []
+    for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"):
+        data = saved(photograph("coffee.png").resize((60, 40)), kind)
+        rows += [data[: int(n)] for n in generator.integers(0, len(data), 40)]
+        for _ in range(60):
+            broken = bytearray(data)
+            for _ in range(int(generator.integers(1, 8))):
+                broken[int(generator.integers(len(data)))] = int(generator.integers(256))
+            rows.append(bytes(broken))
+    results = convert_batch(rows, size=16, max_pixels=10**6, num_threads=2)
+    assert len(results) == len(rows)
+    for result in results:
+        if isinstance(result, ConvertedImage):
+            pgfrs.decode(result.data, strict=True)
+        else:
+            assert isinstance(result, pgfrs.IngestError) and result.message
