@@ -1,0 +1,152 @@
+"""The server behind the page: one process, this machine only, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import http.server
+import importlib.resources
+import json
+import re
+import threading
+import urllib.parse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+__all__ = ["Answer", "NotThere", "Query", "Viewer"]
+
+Query = dict[str, str]
+"""The arguments of an address; the last of each name counts."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body with its type."""
+
+    body: bytes
+    kind: str
+
+    @classmethod
+    def of_json(cls, value: Any) -> Answer:
+        """A value as JSON."""
+        return cls(json.dumps(value).encode(), "application/json")
+
+
+class NotThere(LookupError):
+    """An address behind which nothing is."""
+
+
+Handler = Callable[[tuple[str, ...], Query], Answer]
+"""Answers a request: the groups of the route's pattern, the arguments. ``ValueError`` says what is wrong with them."""
+
+
+class Viewer:
+    """The page and its server.
+
+    A part of the page adds routes with :meth:`route` and a script of this package with :meth:`script`; the scripts
+    are loaded in that order and find each other in ``window.pgfrs``.
+    """
+
+    def __init__(self) -> None:
+        self._routes: list[tuple[re.Pattern[str], Handler]] = []
+        self._scripts: list[str] = []
+        self._server: _Server | None = None
+        self.route("/", self._page)
+        self.route(r"/scripts/([a-z]+\.js)", self._script)
+
+    def route(self, pattern: str, handler: Handler) -> None:
+        """Answer requests for addresses that match a pattern from end to end."""
+        self._routes.append((re.compile(pattern), handler))
+
+    def script(self, name: str) -> None:
+        """Load a file of this package with the page."""
+        self._scripts.append(name)
+
+    def start(self, port: int = 0) -> str:
+        """Serve from a thread of its own, on this machine only; returns the page's address.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        self._server = _Server(self, port)
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        return f"http://127.0.0.1:{self._server.server_address[1]}/"
+
+    def stop(self) -> None:
+        """Stop serving."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def answer(self, address: str) -> Answer:
+        """The answer to a request.
+
+        Raises:
+            NotThere: no route fits.
+            ValueError: the arguments do not.
+        """
+        parts = urllib.parse.urlsplit(address)
+        query = dict(urllib.parse.parse_qsl(parts.query))
+        for pattern, handler in self._routes:
+            match = pattern.fullmatch(parts.path)
+            if match:
+                return handler(match.groups(), query)
+        raise NotThere(parts.path)
+
+    def _page(self, _: Sequence[str], __: Query) -> Answer:
+        tags = "".join(f'<script src="scripts/{name}"></script>\n' for name in self._scripts)
+        return Answer(_file("page.html").replace(b"<!-- scripts -->\n", tags.encode()), "text/html; charset=utf-8")
+
+    def _script(self, groups: Sequence[str], _: Query) -> Answer:
+        if groups[0] not in self._scripts:
+            raise NotThere(groups[0])
+        return Answer(_file(groups[0]), "text/javascript; charset=utf-8")
+
+
+def _file(name: str) -> bytes:
+    return importlib.resources.files("pgfrs.viewer").joinpath(name).read_bytes()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, viewer: Viewer, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.viewer = viewer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Browsers hang up whenever they like; that is no error."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_GET(self) -> None:
+        # A page from elsewhere whose name leads here must not read what is shown.
+        if (self.headers.get("Host") or "").rpartition(":")[0] not in ("127.0.0.1", "localhost"):
+            self._send(HTTPStatus.FORBIDDEN, Answer(b"not for other hosts", "text/plain"))
+            return
+        try:
+            self._send(HTTPStatus.OK, self.server.viewer.answer(self.path))
+        except NotThere as error:
+            self._send(HTTPStatus.NOT_FOUND, Answer(f"nothing at {error}".encode(), "text/plain; charset=utf-8"))
+        except (ValueError, KeyError, NotImplementedError) as error:
+            self._send(HTTPStatus.BAD_REQUEST, Answer(str(error).encode(), "text/plain; charset=utf-8"))
+        except OSError as error:
+            if not isinstance(error, ConnectionError):
+                self._send(HTTPStatus.BAD_GATEWAY, Answer(str(error).encode(), "text/plain; charset=utf-8"))
+
+    def _send(self, status: HTTPStatus, answer: Answer) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", answer.kind)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""

@@ -1,0 +1,299 @@
+"""The page of ``pgfrs view``: its answers, and the page itself in a browser."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import browser
+import pgfrs
+from pgfrs.viewer import Viewer
+from pgfrs.viewer.tiles import TILE, TiledPictures, to_png
+from test_lazy import mosaic
+
+SCREEN = (900, 640)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A large tiled picture, a small gray one, a deep one and a stream."""
+    folder = tmp_path_factory.mktemp("pictures")
+    large = mosaic(6000, 4100)
+    y, x = np.mgrid[: large.shape[0], : large.shape[1]]
+    large[..., 0] = x * 255 // 6000  # every place looks different
+    large[..., 1] = y * 255 // 4100
+    deep = large[:300, :500].astype(np.uint16) * 257
+    pictures = {
+        "large.pgf": pgfrs.encode(large, roi=True, num_threads=2),
+        "gray.pgf": pgfrs.encode(large[:150, :200, 2]),
+        "deep.pgf": pgfrs.encode(deep),
+        "stream.pgfr": pgfrs.encode(large[1000:1300, :400], format="pgfr"),
+    }
+    for name, data in pictures.items():
+        (folder / name).write_bytes(data)
+    return [folder / name for name in pictures]
+
+
+@pytest.fixture(scope="module")
+def shown(files: list[Path]) -> Iterator[TiledPictures]:
+    pictures = TiledPictures([str(path) for path in files])
+    yield pictures
+    for picture in pictures.pictures:
+        picture.close()
+
+
+@pytest.fixture(scope="module")
+def address(shown: TiledPictures) -> Iterator[str]:
+    viewer = Viewer()
+    shown.add_to(viewer)
+    yield viewer.start()
+    viewer.stop()
+
+
+def get(address: str, host: str | None = None) -> tuple[int, bytes]:
+    request = urllib.request.Request(address, headers={"Host": host} if host else {})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+# --- the server -------------------------------------------------------------------------------------
+
+
+def test_tiles_are_the_decoded_pixels(address: str, files: list[Path]) -> None:
+    for number, path in enumerate(files):
+        data = path.read_bytes()
+        for level in (0, pgfrs.read_info(data).levels):
+            status, png = get(f"{address}pictures/{number}/tile?level={level}&column=0&row=0")
+            assert status == 200
+            with Image.open(io.BytesIO(png)) as tile:
+                pixels = np.asarray(tile)
+            whole = pgfrs.decode(data, level=level, mode="rgb" if "deep" in path.name else None)
+            assert np.array_equal(pixels, whole[:TILE, :TILE])
+
+
+def test_png_of_every_kind() -> None:
+    rng = np.random.default_rng(2)
+    for shape in ((5, 7), (3, 2, 3), (4, 9, 4)):
+        pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+        with Image.open(io.BytesIO(to_png(pixels))) as picture:
+            assert np.array_equal(np.asarray(picture), pixels)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("", 200),
+        ("pictures", 200),
+        ("scripts/tiles.js", 200),
+        ("scripts/server.py", 404),
+        ("scripts/other.js", 404),
+        ("../../etc/passwd", 404),
+        ("pictures/9/tile?level=0&column=0&row=0", 404),
+        ("pictures/0/tile?level=99&column=0&row=0", 400),
+        ("pictures/0/tile?level=0&column=0&row=-1", 400),
+        ("pictures/0/tile?level=0&column=9999999999&row=0", 400),
+        ("pictures/0/tile?level=x&column=0&row=0", 400),
+        ("pictures/0/tile", 400),
+    ],
+)
+def test_answers(address: str, path: str, status: int) -> None:
+    assert get(address + path)[0] == status
+
+
+def test_only_this_machine_is_answered(address: str) -> None:
+    assert get(address, host="evil.example:80")[0] == 403
+    assert re.search(r"https?://", get(address)[1].decode()) is None, "the page asks for nothing from elsewhere"
+    assert re.search(r"https?://", get(address + "scripts/tiles.js")[1].decode()) is None
+
+
+def test_another_part_of_the_page() -> None:
+    """What a further mode does: routes and a script."""
+    from pgfrs.viewer.server import Answer
+
+    viewer = Viewer()
+    viewer.route(r"/echo/(\w+)", lambda groups, query: Answer.of_json([*groups, query]))
+    viewer.script("tiles.js")
+    address = viewer.start()
+    assert get(address + "echo/a?b=c") == (200, b'["a", {"b": "c"}]')
+    assert b'<script src="scripts/tiles.js">' in get(address)[1]
+    viewer.stop()
+
+
+def test_the_command(files: list[Path], tmp_path: Path) -> None:
+    """As installed, without the libraries of the other commands."""
+    (tmp_path / "click.py").write_text("raise ModuleNotFoundError(\"No module named 'click'\", name='click')")
+    for extra in ({}, {"PYTHONPATH": str(tmp_path)}):
+        command = [sys.executable, "-m", "pgfrs", "view", "--no-browser", str(files[1])]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | extra) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            status, page = get(line.split()[0] + "pictures")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        assert status == 200 and b"gray.pgf" in page
+    done = subprocess.run(
+        [sys.executable, "-m", "pgfrs", "view", str(tmp_path / "none.pgf")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "none.pgf" in done.stderr
+
+
+# --- the page in a browser --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[browser.Page]:
+    if browser.find() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no Chromium: apt-get install chromium")
+        pytest.skip("no Chromium: apt-get install chromium")
+    with browser.browsing(*SCREEN) as opened:
+        yield opened
+
+
+def stage(page: browser.Page) -> NDArray[np.uint8]:
+    """What the canvas shows."""
+    box = page.evaluate("(() => { const b = pgfrs.view.canvas.getBoundingClientRect(); return [b.x, b.y]; })()")
+    return page.screenshot()[round(box[1]) :, round(box[0]) :]
+
+
+def state(page: browser.Page) -> dict[str, Any]:
+    script = "({x: pgfrs.view.x, y: pgfrs.view.y, scale: pgfrs.view.scale, level: pgfrs.view.level(), "
+    return dict(page.evaluate(script + "loaded: pgfrs.view.tiles.loaded, frames: pgfrs.view.frames})"))
+
+
+def test_pixels_on_the_screen_are_those_of_the_file(page: browser.Page, address: str, files: list[Path]) -> None:
+    """At one pixel a pixel nothing is interpolated: the screen shows the decoded window."""
+    page.open(f"{address}#picture=0&x=3100&y=2050&scale=1")
+    canvas = stage(page)
+    height, width = canvas.shape[:2]
+    left, top = 3100 - width // 2, 2050 - height // 2
+    region = (left, top, left + width, top + height)
+    window = pgfrs.decode(files[0].read_bytes(), region=region)
+    shifts = [(dx, dy) for dx in (0, 1) for dy in (0, 1)]  # half pixels of odd sizes
+    errors = []
+    for dx, dy in shifts:
+        a, b = canvas[dy : height - 1 + dy, dx : width - 1 + dx], window[: height - 1, : width - 1]
+        errors.append(float(np.abs(a.astype(int) - b).mean()))
+    assert min(errors) < 0.5, errors
+
+
+def test_the_whole_picture_is_shown_first(page: browser.Page, address: str, files: list[Path]) -> None:
+    page.open(address)
+    start = state(page)
+    assert start["level"] == 2 and start["loaded"] < 60
+    canvas = stage(page).astype(int)
+    middle = canvas[canvas.shape[0] // 2]
+    shown = middle[(middle != middle[0]).any(axis=1)]
+    assert len(shown) > 800
+    assert (np.diff(shown[:, 0].astype(float)[:: len(shown) // 16]) > 5).all(), "red grows to the right"
+    assert page.evaluate("document.title").endswith("large.pgf")
+    assert "6000 × 4100, rgb, pgf, tiled, lossless" in page.evaluate("pgfrs.byId('facts').textContent")
+
+
+def test_drag_wheel_and_keys(page: browser.Page, address: str) -> None:
+    page.open(f"{address}#picture=0&x=3000&y=2000&scale=0.5")
+    before = state(page)
+    page.mouse("mousePressed", 500, 300, button="left", clickCount=1)
+    for step in range(1, 11):
+        page.mouse("mouseMoved", 500 - 20 * step, 300 - 10 * step, button="left")
+    page.mouse("mouseReleased", 300, 200, button="left", clickCount=1)
+    page.settle()
+    dragged = state(page)
+    assert (dragged["x"], dragged["y"]) == pytest.approx((before["x"] + 400, before["y"] + 200), abs=4)
+
+    point = "(([px, py]) => { const v = pgfrs.view, c = v.canvas, b = c.getBoundingClientRect(); return ["
+    point += "v.x + (px - b.x - c.clientWidth / 2) / v.scale, v.y + (py - b.y - c.clientHeight / 2) / v.scale]; })"
+    under = page.evaluate(f"{point}([200, 400])")
+    page.mouse("mouseWheel", 200, 400, deltaX=0, deltaY=-480)
+    page.settle()
+    zoomed = state(page)
+    assert zoomed["scale"] == pytest.approx(2.0, rel=0.01) and zoomed["level"] == 0
+    assert page.evaluate(f"{point}([200, 400])") == pytest.approx(under, abs=1), "the point under the pointer stays"
+
+    for key, text in (("ArrowRight", ""), ("-", "-"), ("0", "0")):
+        page.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=text)
+        page.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+        page.settle()
+    assert state(page)["scale"] == pytest.approx(SCREEN[0] / 6000, rel=0.2)
+    page.evaluate("[...document.querySelectorAll('#tools button')].find(b => b.textContent === '1:1').click()")
+    page.settle()
+    assert state(page)["scale"] == 1
+    assert "scale=1.0" in page.evaluate("location.hash")
+
+
+def test_moving_reads_only_what_comes_into_view(page: browser.Page, address: str, shown: TiledPictures) -> None:
+    page.open(f"{address}#picture=0&x=1000&y=1000&scale=1")
+    page.evaluate("pgfrs.view.x += 200; pgfrs.view.redraw()")
+    page.settle()
+    before, read = state(page), shown.pictures[0].bytes_read
+    page.evaluate("pgfrs.view.x -= 200; pgfrs.view.redraw()")
+    page.settle()
+    assert state(page)["loaded"] == before["loaded"] and shown.pictures[0].bytes_read == read
+    page.evaluate("pgfrs.view.y += 512; pgfrs.view.redraw()")
+    page.settle()
+    assert 0 < state(page)["loaded"] - before["loaded"] < 20
+
+
+def test_frames_while_moving(page: browser.Page, address: str) -> None:
+    """While tiles come and go, drawing a frame takes far less than its sixtieth of a second."""
+    page.open(f"{address}#picture=0&x=1500&y=1500&scale=0.7")
+    longest = page.evaluate(
+        """new Promise((done) => {
+            const times = [];
+            const step = () => {
+                pgfrs.view.x += 25;
+                const start = performance.now();
+                pgfrs.view.draw();
+                times.push(performance.now() - start);
+                if (times.length < 60) setTimeout(step, 10); else done(times.sort((a, b) => a - b)[54]);
+            };
+            step();
+        })"""
+    )
+    assert longest < 16, f"nine of ten frames take up to {longest} ms"
+
+
+def test_every_picture_can_be_chosen(page: browser.Page, address: str, files: list[Path]) -> None:
+    page.open(address)
+    for number, path in enumerate(files):
+        page.evaluate(
+            f"pgfrs.byId('picture').value = {number}; pgfrs.byId('picture').dispatchEvent(new Event('change'))"
+        )
+        page.settle()
+        assert page.evaluate("document.title").endswith(path.name)
+        assert page.evaluate("pgfrs.byId('error').hidden")
+        colours = np.unique(stage(page).reshape(-1, 3), axis=0)
+        assert len(colours) > 100
+    assert page.problems == []
+
+
+def test_errors_are_said(
+    page: browser.Page, address: str, shown: TiledPictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: Any) -> NDArray[Any]:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(shown.pictures[1], "read", fail)
+    page.open(f"{address}#picture=1")
+    time.sleep(0.1)
+    assert page.evaluate("pgfrs.byId('error').textContent") == "the disk is gone"
+    page.problems.clear()
