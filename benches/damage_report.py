@@ -22,7 +22,6 @@ import functools
 import itertools
 import json
 import math
-import os
 import resource
 import struct
 import subprocess
@@ -33,13 +32,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 import pgfrs
 from pgfrs.damage import DamageKind, damage_with_record
-from pgfrs.raster import convert, psnr, read_raster
+from pgfrs.raster import psnr
 from pgfrs.render import Tile, contact_sheet, decibels
+from photographs import Pixels, photographs
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 KINDS: tuple[DamageKind, ...] = ("substitute", "insert", "delete")
@@ -47,7 +46,6 @@ LENGTHS = (1, 4, 16)
 ORACLE_SECONDS = 20
 ORACLE_MEMORY = 2 * 2**30
 WORD_LEN_BITS = 16
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -100,14 +98,6 @@ class Outcome:
 # --- pictures --------------------------------------------------------------------------------------------------------
 
 
-def photographs() -> list[tuple[str, Pixels]]:
-    """Names and pixels (rgb) of the pictures to use."""
-    shared = Path(os.environ.get("PGFRS_SHARED") or REPOSITORY.parent / "shared") / "images" / "kodak"
-    folder = shared if shared.is_dir() else REPOSITORY / "samples"
-    rasters = [(path.stem, read_raster(path.read_bytes())) for path in sorted(folder.glob("*.png"))]
-    return [(name, convert(raster, "rgb").pixels) for name, raster in rasters if raster.mode == "rgb"]
-
-
 def in_two_sizes(pixels: Pixels) -> Iterator[tuple[str, Pixels]]:
     """The picture at 256x256 (the middle square, reduced) and as it is; sizes are named long side first."""
     image = Image.fromarray(pixels)
@@ -121,10 +111,10 @@ def in_two_sizes(pixels: Pixels) -> Iterator[tuple[str, Pixels]]:
 def subjects(count: int, qualities: Sequence[int], *, roi: bool) -> list[Subject]:
     """The first ``count`` photographs at every size and quality."""
     found = []
-    for name, pixels in photographs()[:count]:
-        for (size, sized), quality in itertools.product(in_two_sizes(pixels), qualities):
+    for picture in photographs()[1][:count]:
+        for (size, sized), quality in itertools.product(in_two_sizes(picture.pixels), qualities):
             data = pgfrs.encode(sized, quality=quality, roi=roi)
-            found.append(Subject(name, size, quality, data, pgfrs.decode(data, strict=True)))
+            found.append(Subject(picture.name, size, quality, data, pgfrs.decode(data, strict=True)))
     return found
 
 
