@@ -91,6 +91,19 @@ def test_killed_at_random_moments(many: Path, tmp_path: Path, sink: str) -> None
     assert not [path for path in target.rglob(".*") if path.name != ".lock"]
 
 
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    (source / "0.jpg").write_bytes(saved(photograph().resize((64, 64)), "JPEG"))
+    line = command(source, target, "--dedupe")
+    assert subprocess.run(line, timeout=300, check=False).returncode == 0
+    before = {path.relative_to(target) for path in target.rglob("*")}
+    for place in (target, target / "plan", target / "plan" / "digests"):
+        (place / ".shard-000000.0123456789ab.tmp").write_bytes(b"half")
+    assert subprocess.run(line, timeout=300, check=False).returncode == 0
+    assert {path.relative_to(target) for path in target.rglob("*")} == before
+
+
 def test_control_c_leaves_whole_shards(many: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(command(many, tmp_path), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60

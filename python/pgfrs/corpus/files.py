@@ -86,10 +86,15 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path, *, older_than: float = 0) -> int:
-    """Remove what a killed run left half-written and did not touch for so many seconds; return how many files."""
+    """Remove what a killed run left half-written and did not touch for so many seconds; return how many files.
+
+    Looks into the folder itself and into those of the plan, the only places that are written to.
+    """
     count, before = 0, time.time() - older_than
-    with os.scandir(folder) as entries:
-        for entry in entries:
+    for place in (folder, folder / "plan", folder / "plan" / "digests"):
+        if not place.is_dir():
+            continue
+        for entry in list(os.scandir(place)):
             if entry.name.startswith(".") and entry.name.endswith(".tmp") and entry.stat().st_mtime <= before:
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path)
