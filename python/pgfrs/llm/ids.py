@@ -1,0 +1,158 @@
+"""Streams as ids of a model, and back: every byte is one id, shifted past the ids that the model keeps for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+_LARGEST_BYTE = 255
+_NO_NAMES: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Ids:
+    """How a model numbers bytes and marks.
+
+    Attributes:
+        offset: byte b is id ``offset + b``.
+        bos, eos: ids before and after a sequence, if any.
+        sentinels: ids of further marks by name, outside the ids of bytes.
+        size: number of ids of the vocabulary; ``None`` means just large enough.
+        dtype: an integer type of numpy; ``None`` means the smallest of ``uint16`` and ``int32`` that holds all ids.
+
+    Raises:
+        ValueError: an id is negative, stands for two things, or does not fit ``dtype`` or ``size``.
+    """
+
+    offset: int = 0
+    bos: int | None = None
+    eos: int | None = None
+    sentinels: Mapping[str, int] = field(default_factory=dict)
+    size: int | None = None
+    dtype: DTypeLike = None
+
+    def __post_init__(self) -> None:
+        if self.offset < 0:
+            raise ValueError(f"offset={self.offset}: 0 is the least")
+        marks = {"bos": self.bos, "eos": self.eos, **self.sentinels}
+        taken: dict[int, str] = {}
+        for name, number in marks.items():
+            if number is None:
+                continue
+            if number < 0:
+                raise ValueError(f"{name}={number}: 0 is the least id")
+            if self.offset <= number <= self.offset + _LARGEST_BYTE:
+                raise ValueError(f"{name}={number}: that is the id of byte {number - self.offset}")
+            if number in taken and {name, taken[number]} != {"bos", "eos"}:  # one mark between sequences is usual
+                raise ValueError(f"{name}={number}: that is {taken[number]} already")
+            taken[number] = name
+        largest = max([self.offset + _LARGEST_BYTE, *taken])
+        if self.size is not None and largest >= self.size:
+            raise ValueError(f"id {largest}: the vocabulary has {self.size}")
+        kind = np.dtype(self.dtype if self.dtype is not None else np.uint16 if largest <= 65535 else np.int32)
+        if kind.kind not in "iu" or largest > np.iinfo(kind).max:
+            raise ValueError(f"dtype {kind}: an integer type that holds {largest} is needed")
+        object.__setattr__(self, "sentinels", MappingProxyType(dict(self.sentinels)))
+        object.__setattr__(self, "size", largest + 1 if self.size is None else self.size)
+        object.__setattr__(self, "dtype", kind)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.offset, self.bos, self.eos, dict(self.sentinels), self.size, self.dtype)
+
+    def bytes(self, data: Any) -> NDArray[Any]:
+        """The ids of bytes alone, without ``bos`` and ``eos``: an array of shape (n,)."""
+        kind = np.dtype(self.dtype)
+        return np.frombuffer(data, np.uint8).astype(kind) + kind.type(self.offset)
+
+    def mark(self, name: str) -> NDArray[Any]:
+        """The id of ``"bos"``, ``"eos"`` or a sentinel as an array of shape (1,).
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        number = {"bos": self.bos, "eos": self.eos, **self.sentinels}.get(name)
+        if number is None:
+            raise KeyError(f"no id is named {name!r}")
+        return np.array([number], self.dtype)
+
+
+#: Bytes as they are: 256 ids and no marks.
+BYTES = Ids()
+
+#: EvaByte: 64 ids come before the bytes. Of these <bos> is 1 and <eos> is 2; ids 10 on are free in its base model
+#: and stand here for the parts of fill-in-the-middle samples.
+EVABYTE = Ids(
+    64,
+    bos=1,
+    eos=2,
+    sentinels={"prefix": 10, "suffix": 11, "middle": 12, "picture": 13, "caption": 14, "damaged": 15, "clean": 16},
+    size=320,
+)
+
+
+def to_ids(
+    stream: Any,
+    offset: int = 0,
+    bos: int | None = None,
+    eos: int | None = None,
+    sentinels: Mapping[str, int] = _NO_NAMES,
+    *,
+    ids: Ids | None = None,
+) -> NDArray[Any]:
+    """The ids of a stream.
+
+    Args:
+        stream: any buffer of bytes.
+        offset: byte b becomes ``offset + b``; 64 is EvaByte's.
+        bos, eos: ids to put before and after, if any.
+        sentinels: further ids of the model by name; they only have to fit beside the bytes here, so that a wrong offset
+            does not pass unseen.
+        ids: all of this in one value, such as :data:`EVABYTE`; then the other arguments must be left out.
+
+    Returns:
+        Array of shape (n,) of ``uint16``, or ``int32`` where ids are above 65535.
+
+    Raises:
+        ValueError: an id is negative or stands for two things, or both ``ids`` and others are given.
+    """
+    if ids is None:
+        ids = Ids(offset, bos, eos, sentinels)
+    elif offset or bos is not None or eos is not None or sentinels:
+        raise ValueError("give either ids or offset, bos, eos and sentinels")
+    parts = [ids.bytes(stream)]
+    if ids.bos is not None:
+        parts.insert(0, ids.mark("bos"))
+    if ids.eos is not None:
+        parts.append(ids.mark("eos"))
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def from_ids(ids: ArrayLike, offset: int = 0) -> bytes:
+    """The bytes among ids, in order; never raises for what a model may write.
+
+    Args:
+        ids: array or sequence of any shape, of integers (floats are rounded down, what is not a number is left out).
+        offset: id of byte 0; an :class:`Ids` value has it as ``offset``.
+
+    Returns:
+        One byte for every id from ``offset`` to ``offset + 255``. All other ids, marks among them, are left out.
+    """
+    try:
+        values = np.asarray(ids)
+    except ValueError:  # rows of different lengths
+        values = np.concatenate([np.zeros(0), *(np.asarray(row).ravel() for row in ids)])  # type: ignore[union-attr]
+    values = values.ravel()
+    if values.dtype.kind == "b":
+        values = values.astype(np.uint8)
+    if values.dtype.kind == "O":
+        values = np.array([value for value in values if isinstance(value, (int, float, np.number))], np.float64)
+    if values.dtype.kind not in "iuf":
+        return b""
+    inside = (values >= offset) & (values < offset + _LARGEST_BYTE + 1)
+    kept = values[inside]
+    return (np.floor(kept).astype(np.int64) - offset).astype(np.uint8).tobytes()
