@@ -101,10 +101,11 @@ enum End {
     Broken,
 }
 
-/// Suspects that are tried at most for a missing segment, and blocks in which segments are corrected by trial: work
-/// stays in proportion to the stream.
+/// Suspects that are tried at most for a missing segment, blocks in which segments are corrected by trial, and trials
+/// in all of them together: work stays bounded, whatever the bytes.
 const MOST_SUSPECTS: usize = 24;
 const MOST_CORRECTED: usize = 16;
+const MOST_TRIALS: usize = 1 << 17;
 
 impl<'c, 'a> BlockReader<'c, 'a> {
     /// `trusting`: a segment that ends wrong is taken as the beginning of a right one.
@@ -348,10 +349,9 @@ impl<'c, 'a> BlockReader<'c, 'a> {
     fn corrected(&mut self, candidates: &Candidates, damaged: &[usize], used: Option<&mut usize>) -> Option<u8> {
         let contents = self.contents;
         let parts = contents.geometry.parts_of(candidates.block);
-        let correctable = self.survey.as_ref().is_some_and(|s| s.correctable.contains(&candidates.block));
-        if !correctable || self.trusting {
-            return None;
-        }
+        // Each block has its share, so that none depends on which others are decoded.
+        let survey = self.survey.as_ref().filter(|s| s.correctable.contains(&candidates.block) && !self.trusting)?;
+        let trials = MOST_TRIALS / survey.correctable.len();
         let i = *damaged.first().filter(|i| !contents.segments[**i].last)?;
         let segment = &contents.segments[i];
         let address = segment.address;
@@ -378,7 +378,8 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         }
         let planes = (usize::from(address.plane), usize::from(address.count));
         let payload = contents.picture.payload;
-        let damage = Damaged { payload, parts, planes, content: &content, joined: &joined, witnesses: &witnesses };
+        let damage =
+            Damaged { payload, parts, planes, content: &content, joined: &joined, witnesses: &witnesses, trials };
         let content = damage.correct(&mut self.decoder, &mut self.tiles)?;
         self.decode(&content, parts, address);
         self.fates[i] = Fate::Doubted;

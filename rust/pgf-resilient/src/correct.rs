@@ -22,6 +22,8 @@ pub(crate) struct Damaged<'a> {
     pub joined: &'a [u8],
     /// Plane, number of planes and content of the segments that follow in the chain.
     pub witnesses: &'a [(usize, usize, Vec<u8>)],
+    /// Changes that may be tried.
+    pub trials: usize,
 }
 
 impl Damaged<'_> {
@@ -33,7 +35,12 @@ impl Damaged<'_> {
         }
         let marks = tiles.mark(self.parts.len());
         let mut best: Option<(usize, u32, Vec<u8>)> = None;
+        let mut left = self.trials;
         let mut trial = |best: &mut Option<(usize, u32, Vec<u8>)>, content: &[u8], tiles: &mut Tiles| {
+            if left == 0 {
+                return;
+            }
+            left -= 1;
             let (fit, _) = decoder.planes(self.payload, self.parts, tiles, self.planes, content);
             if fit == Fit::Exact {
                 let mut agreeing = 0;
