@@ -1,7 +1,8 @@
 """Streams for people who train and run byte-level language models: ids, training samples, shards.
 
-Importing it needs numpy alone; what needs PyTorch or Pillow (:mod:`pgfrs.llm.shards`, :mod:`pgfrs.llm.jpeg`) is imported
-when it is used.
+Importing it needs numpy alone. :mod:`pgfrs.llm.samples` makes training samples of streams, :mod:`pgfrs.llm.shards`
+packs those of a conversion, :mod:`pgfrs.llm.torch` gives them to PyTorch, and :mod:`pgfrs.llm.jpeg` (Pillow) is the
+baseline.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Ids:
     eos: int | None = None
     sentinels: Mapping[str, int] = field(default_factory=dict)
     size: int | None = None
-    dtype: DTypeLike = None
+    dtype: DTypeLike | None = None
 
     def __post_init__(self) -> None:
         if self.offset < 0:
@@ -64,7 +64,7 @@ class Ids:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.offset, self.bos, self.eos, dict(self.sentinels), self.size, self.dtype)
 
-    def bytes(self, data: Any) -> NDArray[Any]:
+    def of_bytes(self, data: Any) -> NDArray[Any]:
         """The ids of bytes alone, without ``bos`` and ``eos``: an array of shape (n,)."""
         kind = np.dtype(self.dtype)
         return np.frombuffer(data, np.uint8).astype(kind) + kind.type(self.offset)
@@ -84,13 +84,23 @@ class Ids:
 #: Bytes as they are: 256 ids and no marks.
 BYTES = Ids()
 
-#: EvaByte: 64 ids come before the bytes. Of these <bos> is 1 and <eos> is 2; ids 10 on are free in its base model
-#: and stand here for the parts of fill-in-the-middle samples.
+#: EvaByte: 64 ids come before the bytes. Its tokenizer uses ids 0 to 11, of which <t2v_token> and <v2t_token> stand
+#: between a caption and its picture; 12 to 63 are free, and some of them stand here for the parts of training samples.
 EVABYTE = Ids(
     64,
     bos=1,
     eos=2,
-    sentinels={"prefix": 10, "suffix": 11, "middle": 12, "picture": 13, "caption": 14, "damaged": 15, "clean": 16},
+    sentinels={
+        "pad": 0,
+        "caption": 8,
+        "picture": 7,
+        "prefix": 12,
+        "suffix": 13,
+        "middle": 14,
+        "address": 15,
+        "damaged": 16,
+        "clean": 17,
+    },
     size=320,
 )
 
@@ -124,7 +134,7 @@ def to_ids(
         ids = Ids(offset, bos, eos, sentinels)
     elif offset or bos is not None or eos is not None or sentinels:
         raise ValueError("give either ids or offset, bos, eos and sentinels")
-    parts = [ids.bytes(stream)]
+    parts = [ids.of_bytes(stream)]
     if ids.bos is not None:
         parts.insert(0, ids.mark("bos"))
     if ids.eos is not None:
@@ -155,4 +165,5 @@ def from_ids(ids: ArrayLike, offset: int = 0) -> bytes:
         return b""
     inside = (values >= offset) & (values < offset + _LARGEST_BYTE + 1)
     kept = values[inside]
-    return (np.floor(kept).astype(np.int64) - offset).astype(np.uint8).tobytes()
+    numbers: NDArray[np.int64] = np.floor(kept).astype(np.int64) - offset
+    return numbers.astype(np.uint8).tobytes()

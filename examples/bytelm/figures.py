@@ -1,0 +1,2 @@
+def report(out, held_out):
+    pass

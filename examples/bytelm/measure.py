@@ -1,0 +1,207 @@
+"""What a model has learned: bits, streams that decode, digits that are told, damage, infilling."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import codings
+import data
+import pgfrs
+from data import PHOTOGRAPH, SIDE
+from model import LABELS, MARKS, ByteModel, bits, sequence
+from pgfrs.damage import damage
+from pgfrs.llm import samples
+
+Labelled = Sequence[tuple[int, bytes]]
+PGFR = ("packed", "tokens", "levels", "flat")
+SHARES = (0.1, 0.25, 0.5, 1.0)
+EDITS = (1, 3, 10)
+
+
+def total_bits(model: ByteModel, pictures: Labelled) -> list[float]:
+    """Bits of each stream and its end."""
+    return [float(row.sum()) for row in bits(model, [sequence(label, stream) for label, stream in pictures])]
+
+
+def kind_of(label: int) -> str:
+    return "photographs" if label == PHOTOGRAPH else "digits"
+
+
+def shape_of(label: int) -> tuple[int, ...]:
+    return (SIDE, SIDE, 3) if label == PHOTOGRAPH else (SIDE, SIDE)
+
+
+def held_out(model: ByteModel, encoding: str, pictures: Labelled) -> dict[str, Any]:
+    """Per kind of picture: bits a picture and a pixel, bytes, and, for `.pgfr`, where the bits are."""
+    rows = bits(model, [sequence(label, stream) for label, stream in pictures])
+    found: dict[str, Any] = {}
+    for kind in ("photographs", "digits"):
+        chosen = [(stream, row) for (label, stream), row in zip(pictures, rows, strict=True) if kind_of(label) == kind]
+        totals = [float(row.sum()) for _, row in chosen]
+        found[kind] = {
+            "bits": totals,
+            "bits_per_pixel": float(np.mean(totals)) / SIDE**2,
+            "bytes": float(np.mean([len(stream) for stream, _ in chosen])),
+        }
+        if encoding in PGFR:
+            parts: dict[str, float] = defaultdict(float)
+            for stream, row in chosen:
+                for name, where in places(stream).items():
+                    parts[name] += float(row[:-1][where].sum()) / len(chosen)
+                    parts[f"{name} bytes"] += len(where) / len(chosen)
+                parts["end"] += float(row[-1]) / len(chosen)
+            found[kind]["parts"] = dict(parts)
+    return found
+
+
+def places(stream: bytes) -> dict[str, list[int]]:
+    """Which bytes of a `.pgfr` stream are what."""
+    found: dict[str, list[int]] = defaultdict(list)
+    starts = [n for n in range(len(stream) - 1) if stream[n] == 0xFF and stream[n + 1] not in (0, 0xFF)]
+    for start, stop in zip(starts, [*starts[1:], len(stream)], strict=True):
+        code = stream[start + 1]
+        name = "header" if code == 1 else "base" if 2 <= code <= 9 else "planes"
+        marker = 12 if code == 1 else 3
+        found["header" if code == 1 else f"{name} markers"] += range(start, min(stop, start + marker))
+        found[name] += range(start + marker, stop)
+    return {name: where for name, where in found.items() if where}
+
+
+# Infilling: the segments of one block, told from both sides, from what comes before, or from another picture.
+
+BLOCKS = ((0, 1), (1, 1))
+
+
+def _infill_ids(label: int, sample: samples.Sample, *, suffix: bool = True) -> NDArray[np.int64]:
+    if not suffix:
+        pairs = itertools.pairwise((samples.Part("prefix"), *sample.parts))
+        sample = samples.Sample(tuple(part for before, part in pairs if before.content != "suffix"))
+    return np.concatenate([[LABELS[label]], sample.ids(MARKS)])
+
+
+def infill_sequence(label: int, stream: bytes, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A training sequence: as it is, with both sides or with the prefix only, equally often."""
+    choice = int(rng.integers(3))
+    if choice == 0:
+        return sequence(label, stream)
+    return _infill_ids(label, samples.infill(stream, int(rng.integers(2**31))), suffix=choice == 1)
+
+
+def infill(model: ByteModel, pictures: Labelled) -> dict[str, list[float]]:
+    """Bits of the removed detail of each picture that has any: both sides, prefix only, sides of another picture."""
+    rows: dict[str, list[NDArray[np.int64]]] = defaultdict(list)
+    lengths = []
+    usable = []
+    for label, stream in pictures:
+        sample = samples.infill(stream, 0, block=BLOCKS[0])
+        if sample.section("middle"):
+            usable.append((label, sample))
+    for number, (label, sample) in enumerate(usable):
+        other = usable[(number + 1) % len(usable)][1]
+        middle = sample.section("middle")
+        shuffled = samples.Sample((*other.parts[:-1], samples.Part(middle)))
+        rows["both"].append(_infill_ids(label, sample))
+        rows["prefix"].append(_infill_ids(label, sample, suffix=False))
+        rows["shuffled"].append(_infill_ids(label, shuffled))
+        lengths.append(len(middle))
+    found: dict[str, list[float]] = {"bytes": [float(n) for n in lengths]}
+    for name, sequences in rows.items():
+        # The middle is what stands last, before the end mark.
+        found[name] = [float(row[-n - 1 : -1].sum()) for row, n in zip(bits(model, sequences), lengths, strict=True)]
+    return found
+
+
+# Streams that a model wrote.
+
+
+def decodes(encoding: str, label: int, stream: bytes) -> bool:
+    """Whether any picture of the right size comes out."""
+    try:
+        codings.decode(encoding, stream, shape_of(label))
+    except ValueError:
+        return False
+    return True
+
+
+def legal(encoding: str, label: int, stream: bytes) -> bool:
+    """Whether the stream is one that a writer could have written, as far as its reader can tell."""
+    if encoding == "jpeg":
+        codes = [b for a, b in itertools.pairwise(stream) if a == 0xFF and (0xD0 <= b <= 0xD7 or b == 0xD9)]
+        units = ((SIDE + 15) // 16) ** 2 if label == PHOTOGRAPH else ((SIDE + 7) // 8) ** 2
+        return codes == [*(0xD0 + n % 8 for n in range(units - 1)), 0xD9] and decodes(encoding, label, stream)
+    if encoding == "pnm":
+        return len(stream) == (11 + codings.SMALL**2 * (3 if label == PHOTOGRAPH else 1)) and stream[:1] == b"P"
+    try:
+        pixels = pgfrs.decode(codings.unflatten(stream) if encoding == "flat" else stream, strict=True)
+    except (ValueError, pgfrs.PgfError):
+        return False
+    return pixels.shape == shape_of(label)
+
+
+class DigitClassifier:
+    """A support vector machine on 8 x 8 numbers, trained on clean digits."""
+
+    def __init__(self) -> None:
+        from sklearn.svm import SVC
+
+        training, _ = data.digits()
+        features = np.array([data.shrunk(picture.pixels) for picture in training])
+        self.machine = SVC(gamma="scale").fit(features, [picture.label for picture in training])
+
+    def share(self, encoding: str, pictures: Labelled) -> float:
+        """How many of the streams are taken for their label; those without a picture are not."""
+        features, labels = [], []
+        for label, stream in pictures:
+            try:
+                pixels = codings.decode(encoding, stream, shape_of(label))
+            except ValueError:
+                continue
+            features.append(data.shrunk(pixels))
+            labels.append(label)
+        if not features:
+            return 0.0
+        return float((self.machine.predict(np.array(features)) == labels).sum() / len(pictures))
+
+
+def cut_streams(pictures: Labelled, share: float) -> Labelled:
+    return [(label, stream[: int(np.ceil(share * len(stream)))]) for label, stream in pictures]
+
+
+def digits_when_cut(classifier: DigitClassifier, encoding: str, pictures: Labelled) -> dict[str, float]:
+    """Share of digits that are told when the stream ends early, by the share of its bytes."""
+    return {str(share): classifier.share(encoding, cut_streams(pictures, share)) for share in SHARES}
+
+
+def damaged(classifier: DigitClassifier, encoding: str, pictures: Labelled, seed: int) -> dict[str, Any]:
+    """Wrong, lost and extra bytes anywhere in streams that decode: what is left of them.
+
+    For every number of edits: the share that still decodes, the median PSNR in dB against the stream before (0 where
+    nothing decodes), and the share of digits told.
+    """
+    good = [(label, stream) for label, stream in pictures if len(stream) > 40 and decodes(encoding, label, stream)]
+    found: dict[str, Any] = {}
+    for edits in EDITS:
+        hurt = [
+            (label, damage(stream, seed=seed * 10007 + number, kind="mixed", edits=edits))
+            for number, (label, stream) in enumerate(good)
+        ]
+        values = []
+        for (label, before), (_, after) in zip(good, hurt, strict=True):
+            try:
+                pixels = codings.decode(encoding, after, shape_of(label))
+                values.append(codings.psnr(pixels, codings.decode(encoding, before, shape_of(label))))
+            except ValueError:
+                values.append(0.0)
+        digits = [pair for pair in hurt if pair[0] != PHOTOGRAPH]
+        found[str(edits)] = {
+            "decode": float(np.mean([value > 0 for value in values])) if values else 0.0,
+            "psnr": float(np.median(values)) if values else 0.0,
+            "digits": classifier.share(encoding, digits) if digits else 0.0,
+        }
+    return found

@@ -1,0 +1,226 @@
+"""A byte-level transformer: pre-norm blocks, rotary positions; how it is trained, judged and sampled."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pgfrs.llm import Ids
+
+#: Bytes first, then marks: which digit (0 to 9) or photograph (10) follows, its end, the parts of infilling.
+LABELS = [256 + label for label in range(11)]
+MARKS = Ids(eos=267, sentinels={"prefix": 268, "suffix": 269, "middle": 270, "pad": 271}, size=272, dtype=np.int64)
+EOS, PAD = 267, 271
+Sequences = Sequence[NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Size of the model and length of the training; the defaults are those of the quick run."""
+
+    width: int = 96
+    layers: int = 4
+    heads: int = 3
+    steps: int = 400
+    batch: int = 4
+    rate: float = 2e-3
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Block(nn.Module):
+    """Attention and a two-layer network, each added to what it reads."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before_attention, self.before_network = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor], past: Tensor | None = None, place: int = 0) -> Tensor:
+        """x is (batch, time, width). With ``past``, keys and values before ``place``, time is 1; past is extended."""
+        batch, time_, width = x.shape
+        shape = (batch, time_, 3, self.heads, width // self.heads)
+        query, key, value = self.query_key_value(self.before_attention(x)).view(shape).permute(2, 0, 3, 1, 4)
+        query, key = _turn(query, turns), _turn(key, turns)
+        if past is not None:
+            past[0, :, :, place], past[1, :, :, place] = key[:, :, 0], value[:, :, 0]
+            key, value = past[0, :, :, : place + 1], past[1, :, :, : place + 1]
+        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=past is None)
+        x = x + self.out(mixed.transpose(1, 2).reshape(batch, time_, width))
+        return x + self.down(functional.relu(self.up(self.before_network(x))).square())
+
+
+def _turn(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotary positions: pairs of numbers turned by an angle that grows with the position."""
+    one, other = x.chunk(2, -1)
+    cosine, sine = turns
+    return torch.cat([one * cosine - other * sine, one * sine + other * cosine], -1)
+
+
+class ByteModel(nn.Module):
+    """Ids of shape (batch, time) to logits of shape (batch, time, 272)."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        width = settings.width
+        self.embedding = nn.Embedding(MARKS.size or 0, width)
+        self.blocks = nn.ModuleList(Block(width, settings.heads) for _ in range(settings.layers))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, MARKS.size or 0)
+        self.half = width // settings.heads // 2
+        for name, weight in self.named_parameters():
+            if weight.dim() == 2:
+                nn.init.normal_(
+                    weight, std=0.02 if "down" not in name and "out" not in name else 0.02 / settings.layers
+                )
+
+    def turns(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        places = torch.arange(start, stop, device=self.head.weight.device)[:, None]
+        angles = places * 10000.0 ** (-torch.arange(self.half, device=places.device) / self.half)
+        return angles.cos(), angles.sin()
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x, turns = self.embedding(ids), self.turns(0, ids.shape[1])
+        for block in self.blocks:
+            x = block(x, turns)
+        logits: Tensor = self.head(self.norm(x))
+        return logits
+
+
+def sequence(label: int, stream: bytes) -> NDArray[np.int64]:
+    """A training sequence: what the picture is, its bytes, the end."""
+    return np.concatenate([[LABELS[label]], MARKS.of_bytes(stream), MARKS.mark("eos")])
+
+
+def _padded(sequences: Sequences, device: str) -> Tensor:
+    out = np.full((len(sequences), max(map(len, sequences))), PAD, np.int64)
+    for row, ids in zip(out, sequences, strict=True):
+        row[: len(ids)] = ids
+    return torch.from_numpy(out).to(device)
+
+
+def _batches(draw: Callable[[np.random.Generator], NDArray[np.int64]], batch: int, seed: int) -> Iterator[Sequences]:
+    """Batches without end, of sequences of like lengths."""
+    rng = np.random.default_rng(seed)
+    while True:
+        pool = sorted((draw(rng) for _ in range(16 * batch)), key=len)
+        for start in rng.permutation(16) * batch:
+            yield pool[start : start + batch]
+
+
+def losses(model: ByteModel, ids: Tensor) -> Tensor:
+    """Nats of every id but the first, shape (batch, time - 1); 0 for padding."""
+    logits = model(ids[:, :-1])
+    return functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], ignore_index=PAD, reduction="none")
+
+
+@torch.no_grad()
+def bits(model: ByteModel, sequences: Sequences, batch: int = 8) -> list[NDArray[np.float64]]:
+    """Bits of every id but the first of each sequence."""
+    model.eval()
+    device = str(model.head.weight.device)
+    order = sorted(range(len(sequences)), key=lambda n: len(sequences[n]))
+    found: dict[int, NDArray[np.float64]] = {}
+    for start in range(0, len(order), batch):
+        numbers = order[start : start + batch]
+        values = losses(model, _padded([sequences[n] for n in numbers], device)).double().cpu().numpy() / math.log(2)
+        found |= {n: row[: len(sequences[n]) - 1] for n, row in zip(numbers, values, strict=True)}
+    model.train()
+    return [found[n] for n in range(len(sequences))]
+
+
+def train(
+    draw: Callable[[np.random.Generator], NDArray[np.int64]],
+    settings: Settings,
+    seed: int,
+    probe: Callable[[ByteModel], dict[str, float]],
+    device: str = "cpu",
+) -> tuple[ByteModel, list[dict[str, float]]]:
+    """Train on what ``draw`` gives.
+
+    Returns:
+        The model, and a curve: five times along the way the steps, pictures and ids so far and what ``probe`` finds.
+    """
+    torch.manual_seed(seed)
+    model = ByteModel(settings).to(device)
+    decayed = [p for p in model.parameters() if p.dim() == 2]
+    others = [p for p in model.parameters() if p.dim() != 2]
+    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=settings.rate, betas=(0.9, 0.95), fused=True)
+    batches, curve, seen, start = _batches(draw, settings.batch, seed), [], 0, time.process_time()
+    for step in range(settings.steps + 1):
+        if step % max(1, settings.steps // 5) == 0:
+            point = {"step": step, "pictures": step * settings.batch, "ids": seen, **probe(model)}
+            curve.append(point | {"seconds": round(time.process_time() - start, 1)})
+        if step == settings.steps:
+            break
+        warm, gone = min(1.0, (step + 1) / (0.05 * settings.steps)), step / settings.steps
+        for group in optimizer.param_groups:
+            group["lr"] = settings.rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * gone)))
+        ids = _padded(next(batches), device)
+        seen += int((ids != PAD).sum())
+        loss = losses(model, ids).sum() / (ids[:, 1:] != PAD).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    return model, curve
+
+
+@torch.no_grad()
+def sample(
+    model: ByteModel,
+    labels: Sequence[int],
+    most: int,
+    seed: int,
+    allowed: Callable[[int, bytes], NDArray[np.bool_]] | None = None,
+) -> list[bytes]:
+    """One stream for every label at temperature 1, until the end mark or ``most`` bytes.
+
+    ``allowed(row, bytes so far)`` may name the bytes that are legal next and, as entry 256, whether the end is.
+    """
+    model.eval()
+    device = str(model.head.weight.device)
+    generator = torch.Generator(device).manual_seed(seed)
+    written = [bytearray() for _ in labels]
+    running = list(range(len(labels)))
+    ids = torch.tensor([[LABELS[label]] for label in labels], device=device)
+    shape = (2, len(labels), model.blocks[0].heads, most, 2 * model.half)
+    past = [torch.zeros(shape, device=device) for _ in model.blocks]
+    for place in range(most):
+        x, turns = model.embedding(ids), model.turns(place, place + 1)
+        for block, kept in zip(model.blocks, past, strict=True):
+            x = block(x, turns, kept, place)
+        logits = model.head(model.norm(x))[:, 0]
+        logits[:, 256:EOS] = logits[:, EOS + 1 :] = -torch.inf
+        if allowed is not None:
+            legal = np.zeros(tuple(logits.shape), bool)
+            for row, number in enumerate(running):
+                mask = allowed(number, bytes(written[number]))
+                legal[row, :256], legal[row, EOS] = mask[:256], mask[256]
+            logits[~torch.from_numpy(legal).to(device)] = -torch.inf
+        ids = torch.multinomial(logits.softmax(-1), 1, generator=generator)
+        drawn = ids[:, 0].tolist()
+        for number, value in zip(running, drawn, strict=True):
+            if value < 256:
+                written[number].append(value)
+        going = [row for row, value in enumerate(drawn) if value < 256]
+        if len(going) < len(running):
+            running, ids = [running[row] for row in going], ids[going]
+            if not running:
+                break
+            past = [kept[:, going] for kept in past]
+    model.train()
+    return [bytes(stream) for stream in written]

@@ -1,0 +1,139 @@
+"""Does a byte model learn it? Train small transformers on the same pictures in several encodings and measure.
+
+    python examples/bytelm/run.py                 # the quick version: 2 CPU cores, at most 30 minutes
+    python examples/bytelm/run.py --large         # with a GPU: more pictures, a larger model, a longer training
+
+Every run is kept in OUT/runs as it ends; the same command goes on where a stopped one was. OUT/results.json has all
+figures, OUT/*.png the plots. Needs torch, scikit-image, scikit-learn, Pillow and matplotlib.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import multiprocessing
+import os
+import pickle
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import codings
+import data
+import measure
+from codings import CHANGES, ENCODINGS
+from model import ByteModel, Settings, sample, sequence, train
+
+QUICK = Settings()
+LARGE = Settings(width=384, layers=8, heads=6, steps=12000, batch=32, rate=6e-4)
+HELD_OUT = 128
+INFILL = "infill"
+
+
+def prepare(out: Path, crops: int, jobs: int) -> dict[str, Any]:
+    """All pictures in all encodings, from OUT/streams.pickle if they are there."""
+    path = out / f"streams-{crops}.pickle"
+    if not path.exists():
+        start = time.time()
+        training_digits, held_out_digits = data.digits()
+        parts = {
+            "train": data.crops(data.TRAINING, crops, seed=1) + training_digits,
+            "held_out": data.crops(data.HELD_OUT, HELD_OUT, seed=2) + held_out_digits[:HELD_OUT],
+        }
+        found: dict[str, Any] = {}
+        with multiprocessing.get_context("fork").Pool(jobs) as pool:
+            for name, pictures in parts.items():
+                encoded = pool.map(codings.encode, [picture.pixels for picture in pictures], chunksize=8)
+                found[name] = list(zip(pictures, encoded, strict=True))
+        path.write_bytes(pickle.dumps(found))
+        print(f"{crops} crops and {len(training_digits)} digits encoded in {time.time() - start:.0f} s", flush=True)
+    loaded: dict[str, Any] = pickle.loads(path.read_bytes())
+    return loaded
+
+
+def one_run(out: Path, crops: int, encoding: str, seed: int, settings: Settings, device: str) -> str:
+    """Train, judge and sample one model; leaves OUT/runs/NAME.json and NAME.pt."""
+    torch.set_num_threads(1)
+    name, stem = f"{encoding}-{seed}", out / "runs" / f"{encoding}-{seed}"
+    if stem.with_suffix(".json").exists():
+        return f"{name}: there already"
+    pictures = prepare(out, crops, 1)
+    start = time.process_time()
+    coding = "tokens" if encoding == INFILL else encoding
+    kinds = [[], []]  # digits, photographs
+    for picture, streams in pictures["train"]:
+        kinds[picture.label == data.PHOTOGRAPH].append((picture.label, streams[coding]))
+
+    def draw(rng: np.random.Generator) -> NDArray[np.int64]:
+        kind = kinds[rng.random() < 0.6]  # three photographs to two digits
+        label, stream = kind[rng.integers(len(kind))]
+        if encoding == INFILL:
+            return measure.infill_sequence(label, stream, rng)
+        return sequence(label, stream)
+
+    held_out = [(picture.label, streams[coding]) for picture, streams in pictures["held_out"]]
+    probes = [(label, stream) for label, stream in held_out if label == data.PHOTOGRAPH][:24]
+
+    def probe(model: ByteModel) -> dict[str, float]:
+        return {"bits": float(np.mean(measure.total_bits(model, probes)))}
+
+    model, curve = train(draw, settings, seed, probe, device)
+    result = {"encoding": encoding, "seed": seed, "settings": settings.record(), "curve": curve}
+    if encoding == INFILL:
+        result["infill"] = measure.infill(model, [p for p in held_out if p[0] == data.PHOTOGRAPH])
+    else:
+        result |= measure.held_out(model, encoding, held_out)
+        result["samples"] = []
+        for labels in ([label for label in range(10) for _ in range(6)], [data.PHOTOGRAPH] * 12):
+            most = int(1.25 * max(len(stream) for label, stream in held_out if label in labels))
+            streams = sample(model, labels, most, seed)
+            result["samples"] += [[label, stream.hex()] for label, stream in zip(labels, streams, strict=True)]
+    result["seconds"] = round(time.process_time() - start, 1)
+    result["parameters"] = sum(weights.numel() for weights in model.parameters())
+    torch.save(model.state_dict(), stem.with_suffix(".pt"))
+    temporary = stem.with_suffix(".tmp")
+    temporary.write_text(json.dumps(result))
+    temporary.rename(stem.with_suffix(".json"))
+    return f"{name}: {result['seconds']} s of CPU"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("target/bytelm"))
+    parser.add_argument("--jobs", type=int, default=2, help="models trained at a time, one thread each")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, help="instead of the setting's own")
+    parser.add_argument("--crops", type=int, help="crops of photographs to train on")
+    parser.add_argument("--only", default="", help="encodings, comma-separated; default: all")
+    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = parser.parse_args()
+    settings = LARGE if options.large else QUICK
+    if options.steps:
+        settings = Settings(**(settings.record() | {"steps": options.steps}))
+    crops = options.crops or (40000 if options.large else 1600)
+    out = options.out
+    (out / "runs").mkdir(parents=True, exist_ok=True)
+    prepare(out, crops, options.jobs)
+    wanted = options.only.split(",") if options.only else [*ENCODINGS, INFILL, *CHANGES]
+    # In the order of their worth, so that a run that was stopped has told most.
+    jobs = list(itertools.product(range(options.seeds), wanted))
+    jobs.sort(key=lambda job: job[0] + (0 if job[1] in ENCODINGS else 1.5))
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
+        runs = [pool.submit(one_run, out, crops, name, seed, settings, options.device) for seed, name in jobs]
+        for run in as_completed(runs):
+            print(run.result(), flush=True)
+    from figures import report
+
+    report(out, prepare(out, crops, 1)["held_out"])
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
