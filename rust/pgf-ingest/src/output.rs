@@ -42,8 +42,20 @@ impl Output {
                 }
             }
             Output::Pgfr { quality, levels, stream } => {
-                let options = EncodeOptions { quality: *quality, levels: *levels, ..EncodeOptions::default() };
-                pgf_resilient::encode(&image.as_ref(), &options, stream)
+                let at = |quality| {
+                    let options = EncodeOptions { quality, levels: *levels, ..EncodeOptions::default() };
+                    pgf_resilient::encode(&image.as_ref(), &options, stream)
+                };
+                // Coefficients finer than a budget has use for cost time and bring nothing. Where they turn out not to
+                // fill it, they were too coarse.
+                let coarse = stream.max_bytes.map_or(0, |bytes| coarsest_useful(image, bytes));
+                match stream.max_bytes {
+                    Some(budget) if coarse > *quality => match at(coarse) {
+                        Ok(coded) if coded.len() + SLACK < budget => at(*quality),
+                        coded => coded,
+                    },
+                    _ => at(*quality),
+                }
             }
         };
         coded.map_err(|e| Failure::new(FailureKind::Encode, e.to_string()))
@@ -70,6 +82,25 @@ impl Output {
             _ => return Err(Failure::new(FailureKind::Encode, "read back: a picture of another shape")),
         };
         Ok(10.0 * (peak * peak * count as f64 / squares).log10())
+    }
+}
+
+/// Bytes that a stream may fall short of its budget because the next segment does not fit.
+const SLACK: usize = 128;
+
+/// The coarsest quality that loses nothing worth the time within a budget.
+///
+/// Measured on 8 Kodak pictures at 256x256, PSNR against quality 0: 6 at 0.24 bits a pixel +0.12 dB, 5 at 0.61 bits
+/// -0.05 dB, 3 at 1.22 bits -0.05 dB; encoding takes half the time.
+fn coarsest_useful(image: &Image, budget: usize) -> u8 {
+    if !matches!(image.samples, Samples::U8(_)) || image.channels < 3 {
+        return 0;
+    }
+    match 8.0 * budget as f64 / (f64::from(image.width) * f64::from(image.height)) {
+        ..=0.3 => 6,
+        ..=0.7 => 5,
+        ..=1.3 => 3,
+        _ => 0,
     }
 }
 

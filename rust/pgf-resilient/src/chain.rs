@@ -57,8 +57,8 @@ pub(crate) struct BlockReader<'c, 'a> {
     pub repaired: usize,
     trusting: bool,
     survey: Option<Survey>,
-    /// While every block is decoded as it stands: tails behind the ends of segments.
-    tails: Vec<Range<usize>>,
+    /// Bytes behind the ends of segments that are used.
+    pub tails: Vec<Range<usize>>,
 }
 
 /// The segments of a block by their part in the chain.
@@ -167,7 +167,8 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         // What comes early in the stream matters most.
         broken.sort_unstable();
         let mut suspects: Vec<Range<usize>> = contents.orphans.iter().map(|r| r.start + 1..r.end).collect();
-        suspects.append(&mut other.tails);
+        // With or without the first byte of a marker that became another.
+        suspects.extend(other.tails.into_iter().flat_map(|t| [(t.start + 1).min(t.end)..t.end, t]));
         let stray = contents.segments.iter().zip(&other.fates).filter(|(_, fate)| **fate == Fate::Lost);
         suspects.extend(stray.map(|(s, _)| s.bytes.start + 1..s.bytes.end));
         let correctable = broken.into_iter().take(MOST_CORRECTED).map(|b| b.1).collect();
@@ -432,9 +433,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
     /// Remembers what follows the end of a segment: it may be one whose marker was lost.
     fn note_tail(&mut self, segment: &Found, fit: Fit) {
         if let Fit::Excess(used) = fit {
-            let tail = self.tail(segment, used);
-            self.tails.push((tail.start + 1).min(tail.end)..tail.end);
-            self.tails.push(tail);
+            self.tails.push(self.tail(segment, used));
         }
     }
 

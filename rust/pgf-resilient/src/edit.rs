@@ -79,7 +79,7 @@ pub fn refine(
             continue;
         }
         let state = reader.block(block);
-        let top = pyramid.load(geometry, &bases, block, &mut tiles)?;
+        let top = pyramid.load(geometry, &bases, block, &mut tiles);
         // A beginning that is cut in its first plane must come again.
         let begun = state.low < state.top;
         let known = if begun { state.low } else { top };

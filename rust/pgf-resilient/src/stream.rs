@@ -157,8 +157,13 @@ impl StreamReport {
             };
             self.faults.push(Fault { bytes: segment.bytes.clone(), message: message.into() });
         }
+        for tail in &reader.tails {
+            self.faults.push(Fault { bytes: tail.clone(), message: "bytes behind the end of a segment".into() });
+        }
         self.repaired = reader.repaired;
-        self.faults.sort_by_key(|f| f.bytes.start);
+        self.faults.sort_by_key(|f| (f.bytes.start, f.bytes.end));
+        // Blocks may be read twice.
+        self.faults.dedup_by(|a, b| a.bytes == b.bytes && a.message == b.message);
     }
 }
 

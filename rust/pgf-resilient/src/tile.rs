@@ -6,6 +6,9 @@ use pgf::Band;
 /// One bit for every coefficient of a part; bit `x` of row `y`.
 pub(crate) type Rows = [u32; SIDE];
 
+/// Planes that tiles of photographs of 8 bits have at most, mostly.
+const USUAL_PLANES: usize = 10;
+
 /// Most planes of a magnitude.
 pub(crate) const MAX_PLANES: usize = 32;
 
@@ -50,6 +53,8 @@ impl Tile {
     /// Makes planes below `count` available, new ones as zeros.
     pub fn reserve(&mut self, count: usize) {
         if self.planes.len() < count {
+            // Rows come one after another, each perhaps with a plane more than the last.
+            self.planes.reserve(count.max(USUAL_PLANES) - self.planes.len());
             self.planes.resize(count, [0; SIDE]);
         }
     }

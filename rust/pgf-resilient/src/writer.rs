@@ -1,6 +1,9 @@
 //! Coefficients to a stream.
 
-use crate::block::{Geometry, channel_groups};
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use crate::block::{Geometry, Part, channel_groups};
 use crate::coder::{PlaneCode, PlaneEncoder, join};
 use crate::note::Note;
 use crate::order::{PlaneWorth, Planned, plan, weight, worth};
@@ -119,7 +122,7 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
     if !picture.deep {
         // Hostile or huge pictures can exceed the short addresses.
         for block in 0..geometry.blocks.len() {
-            if pyramid.load(&geometry, &bases, block, &mut tiles)? > 16 {
+            if pyramid.load(&geometry, &bases, block, &mut tiles) > 16 {
                 picture.deep = true;
                 geometry = Geometry::new(&picture)?;
                 bases = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();
@@ -334,7 +337,7 @@ fn code_planes(
                     loaded
                 }
                 None => {
-                    top = pyramid.load(geometry, bases, block, &mut tiles)?;
+                    top = pyramid.load(geometry, bases, block, &mut tiles);
                     &mut tiles
                 }
             };
@@ -356,6 +359,9 @@ const MOST_KEPT: usize = 256;
 
 /// The lowest plane of every block that a budget can have use for, by estimated slopes. `kept` takes the number of
 /// planes and the tiles of every block of a small picture.
+///
+/// The steepest plane is taken again and again, and only then is the one below it looked at: of most planes nothing is
+/// ever computed.
 fn floors(
     picture: &Picture,
     geometry: &Geometry,
@@ -365,45 +371,94 @@ fn floors(
     budget: usize,
     kept: &mut Vec<(usize, Tiles)>,
 ) -> Result<Vec<usize>> {
-    let mut tiles = Tiles::default();
     let keep = geometry.blocks.len() <= MOST_KEPT;
-    let mut all: Vec<(f64, f64, usize, usize)> = Vec::new();
+    let mut queue: BinaryHeap<Candidate> = BinaryHeap::new();
+    // What is estimated at once where blocks are not kept: slope and bytes by plane, the lowest first.
+    let mut ahead: Vec<Vec<(f64, f64)>> = Vec::new();
+    let mut weights: Vec<Vec<f64>> = Vec::new();
+    let mut tiles = Tiles::default();
     for block in 0..geometry.blocks.len() {
         let parts = geometry.parts_of(block);
-        let top = pyramid.load(geometry, bases, block, &mut tiles)?;
-        let weights: Vec<f64> = parts.iter().map(|part| weight(&picture.header, part, options.chroma)).collect();
-        let mut least = f64::INFINITY;
-        for p in (0..top).rev() {
-            let (gain, bits) = worth(parts, &weights, &tiles, p);
-            for (part, tile) in parts.iter().zip(&mut tiles.tiles) {
-                if crate::tokens::is_active(part, p) {
-                    tile.absorb(p - usize::from(part.lift));
-                }
-            }
-            least = least.min(gain / (bits + 8.0));
-            all.push((least, bits / 8.0 + 1.5, block, p));
+        let top = pyramid.load(geometry, bases, block, &mut tiles);
+        let own: Vec<f64> = parts.iter().map(|part| weight(&picture.header, part, options.chroma)).collect();
+        let mut below: Vec<(f64, f64)> = Vec::new();
+        let looked_at = if keep { top.min(1) } else { top };
+        for p in (top - looked_at..top).rev() {
+            below.push(slope(parts, &own, &mut tiles, p));
         }
+        below.reverse();
+        queue.extend(below.pop().map(|(slope, bytes)| Candidate { slope, bytes, block, plane: top - 1 }));
         if keep {
-            for tile in &mut tiles.tiles[..parts.len()] {
-                tile.significant = [0; 34];
-            }
             kept.push((top, std::mem::take(&mut tiles)));
+            weights.push(own);
+        } else {
+            ahead.push(below);
         }
     }
-    all.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut floors = vec![usize::MAX; geometry.blocks.len()];
     let mut sum = 0.0;
     // A margin for what the estimate misses; tokens take half as much again.
     let reach = budget as f64 * if picture.payload == Payload::Tokens { 0.95 } else { 1.3 } + 200.0;
-    for (_, bytes, block, p) in all {
-        floors[block] = floors[block].min(p);
+    while let Some(Candidate { slope: least, bytes, block, plane }) = queue.pop() {
+        floors[block] = plane;
         sum += bytes;
         if sum > reach {
             break;
         }
+        let Some(plane) = plane.checked_sub(1) else { continue };
+        let (slope, bytes) = match kept.get_mut(block) {
+            Some((_, tiles)) => slope(geometry.parts_of(block), &weights[block], tiles, plane),
+            None => ahead[block].pop().unwrap_or_default(),
+        };
+        // A plane is worth no more than those above it, without which it cannot come.
+        queue.push(Candidate { slope: slope.min(least), bytes, block, plane });
+    }
+    for (block, (_, tiles)) in kept.iter_mut().enumerate() {
+        for tile in &mut tiles.tiles[..geometry.parts_of(block).len()] {
+            tile.significant = [0; 34];
+        }
     }
     Ok(floors)
 }
+
+/// What a byte of plane `p` gains and how many bytes it takes, about; its ones become significant.
+fn slope(parts: &[Part], weights: &[f64], tiles: &mut Tiles, p: usize) -> (f64, f64) {
+    let (gain, bits) = worth(parts, weights, tiles, p);
+    for (part, tile) in parts.iter().zip(&mut tiles.tiles) {
+        if crate::tokens::is_active(part, p) {
+            tile.absorb(p - usize::from(part.lift));
+        }
+    }
+    (gain / (bits + 8.0), bits / 8.0 + 1.5)
+}
+
+/// The next plane of a block, in the order of slopes; of equal ones the first block's.
+struct Candidate {
+    slope: f64,
+    bytes: f64,
+    block: usize,
+    plane: usize,
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.slope.total_cmp(&other.slope).then(other.block.cmp(&self.block))
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Candidate {}
 
 /// The segments in their order.
 fn planned(picture: &Picture, geometry: &Geometry, coded: &Coded, options: &StreamOptions) -> Vec<Planned> {

@@ -1,5 +1,7 @@
 //! Checks of `.pgfr` streams that hold for any bytes; each panics where one does not.
 
+// Shared with the checks of files, which ask for more.
+#[allow(dead_code)]
 #[path = "../checks/choices.rs"]
 mod choices;
 
