@@ -15,11 +15,13 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
 import pgfrs
-from pgfrs.corpus import Recipe, convert
+from pgfrs.cli import cli
+from pgfrs.corpus import FOR_MODELS, Recipe, convert
 from pgfrs.llm import BYTES, EVABYTE, Ids, from_ids, jpeg, samples, to_ids
 from pgfrs.llm.samples import Part, Sample
 from pgfrs.llm.shards import IGNORED, captioned, pack, packed, pictures, shard_names
@@ -458,3 +460,39 @@ def test_torch_epochs_differ(shards: Path) -> None:
     assert next(iter(dataset))["input_ids"].tolist() == first
     dataset.set_epoch(1)
     assert next(iter(dataset))["input_ids"].tolist() != first
+
+
+# pgfrs convert --for-models.
+
+
+def command(*words: object) -> None:
+    result = CliRunner().invoke(cli, ["convert", *map(str, words), "--no-html", "-q"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+
+
+def test_for_models_is_the_recipe_for_models(photographs: Path, tmp_path: Path) -> None:  # noqa: F811
+    """Colour with alpha, gray and large pictures become squares of 256 pixels in at most 4096 bytes."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (300, 500, 4)).astype(np.uint8)).save(folder / "a.png")
+    Image.fromarray(rng.integers(0, 256, (700, 400)).astype(np.uint8)).save(folder / "b.png")
+    command(folder, tmp_path / "out", "--for-models")
+    convert(folder, tmp_path / "same", recipe=Recipe.for_models(), report=False)
+    found = [picture.data for picture in pictures(tmp_path / "out")]
+    assert found == [picture.data for picture in pictures(tmp_path / "same")] and len(found) == 2
+    for data in found:
+        assert pgfrs.decode(data, strict=True).shape == (256, 256, 3) and 3000 < len(data) <= 4096
+        assert pgfrs.transcode(data, "pgfr", payload="tokens") == data
+
+
+def test_for_models_gives_way_to_what_is_said(photographs: Path, tmp_path: Path) -> None:  # noqa: F811
+    said = ("--payload", "packed", "--max-bytes", 900, "--size", 64, "--channels", "gray", "--resize", "shortest")
+    command(photographs, tmp_path / "out", "--for-models", *said)
+    for picture in pictures(tmp_path / "out"):
+        assert pgfrs.decode(picture.data).shape == (64, 77) and len(picture.data) <= 900
+        assert pgfrs.transcode(picture.data, "pgfr", payload="packed") == picture.data
+    command(photographs, tmp_path / "plain", "--size", 64)
+    assert next(pictures(tmp_path / "plain")).data.startswith(b"PGF")
+    other = Recipe.for_models(size=128, quality=6)
+    assert (other.size, other.quality, other.payload) == (128, 6, FOR_MODELS["payload"])

@@ -3,11 +3,12 @@
 from pgfrs._pgfrs import ConvertedImage, convert_batch, prepare_image
 from pgfrs.corpus.api import convert
 from pgfrs.corpus.plan import PlanError
-from pgfrs.corpus.recipe import Recipe, convert_rows
+from pgfrs.corpus.recipe import FOR_MODELS, Recipe, convert_rows
 from pgfrs.corpus.sinks import SINKS
 from pgfrs.corpus.sources import Source, SourceError, find_source
 
 __all__ = [
+    "FOR_MODELS",
     "SINKS",
     "ConvertedImage",
     "PlanError",

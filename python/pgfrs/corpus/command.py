@@ -21,6 +21,12 @@ def _range(low: int, high: int | None = None) -> click.IntRange:
 @click.command(short_help="A corpus of pictures to shards of .pgf or .pgfr.")
 @click.argument("source")
 @click.argument("dest")
+@click.option(
+    "--for-models",
+    is_flag=True,
+    help="Other defaults, for byte-level language models: --format pgfr --payload tokens --quality 4 --max-bytes 4096 "
+    "--size 256 --resize crop --channels rgb --alpha white.",
+)
 @click.option("--format", type=click.Choice(["pgf", "pgfr"]), default="pgf", show_default=True)
 @click.option("--quality", type=_range(0, 30), default=0, show_default=True, help="0 is lossless, 30 the smallest.")
 @click.option("--max-bytes", type=_range(1), metavar="N", help="The best picture that fits in so many bytes.")
@@ -64,6 +70,7 @@ def _range(low: int, high: int | None = None) -> click.IntRange:
 def convert(
     source: str,
     dest: str,
+    for_models: bool,
     sink: str,
     shard_size: int,
     source_kind: str | None,
@@ -88,10 +95,13 @@ def convert(
     A run that was stopped goes on when the same command is given again. Exit codes: 0 all rows converted or skipped
     as told, 1 some rows failed, 2 usage.
     """
-    from pgfrs.corpus import Recipe
+    from pgfrs.corpus import FOR_MODELS, Recipe
     from pgfrs.corpus.api import convert as run
     from pgfrs.corpus.progress import Silent, for_stream
 
+    if for_models:
+        context, unsaid = click.get_current_context(), click.core.ParameterSource.DEFAULT
+        recipe |= {name: value for name, value in FOR_MODELS.items() if context.get_parameter_source(name) is unsaid}
     try:
         report = run(
             source,
