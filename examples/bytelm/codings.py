@@ -20,6 +20,8 @@ ENCODINGS = ("jpeg", "pgf", "packed", "tokens", "pnm")
 CHANGES = ("levels", "flat")
 QUALITIES = range(3, 11)
 SMALL = 8
+#: Damaged headers may claim anything.
+LIMITS = pgfrs.Limits(max_pixels=1 << 16)
 Pixels = NDArray[np.uint8]
 
 
@@ -94,7 +96,10 @@ def decode(name: str, stream: bytes, shape: tuple[int, ...]) -> Pixels:
         with Image.open(io.BytesIO(stream + bytes(3 * SMALL * SMALL))) as small:
             pixels = np.asarray(small.resize(shape[1::-1], Image.Resampling.BICUBIC))
     else:
-        pixels = pgfrs.decode_with_report(unflatten(stream) if name == "flat" else stream)[0]
+        try:
+            pixels = pgfrs.decode_with_report(unflatten(stream) if name == "flat" else stream, limits=LIMITS)[0]
+        except pgfrs.PgfError as error:
+            raise ValueError(str(error)) from error
     if pixels.shape != shape:
         raise ValueError(f"a picture of shape {pixels.shape} where {shape} was due")
     return pixels

@@ -16,10 +16,12 @@ import pgfrs
 from data import PHOTOGRAPH, SIDE
 from model import LABELS, MARKS, ByteModel, bits, sequence
 from pgfrs.damage import damage
-from pgfrs.llm import samples
+from pgfrs.llm import Ids, samples
 
 Labelled = Sequence[tuple[int, bytes]]
 PGFR = ("packed", "tokens", "levels", "flat")
+#: Encodings whose legal bytes are known.
+MASKED = ("packed", "tokens", "levels")
 SHARES = (0.1, 0.25, 0.5, 1.0)
 EDITS = (1, 3, 10)
 
@@ -142,6 +144,22 @@ def legal(encoding: str, label: int, stream: bytes) -> bool:
     except (ValueError, pgfrs.PgfError):
         return False
     return pixels.shape == shape_of(label)
+
+
+class Mask:
+    """The legal bytes of ``.pgfr`` streams, written one byte at a time, as :func:`model.sample` asks for them."""
+
+    def __init__(self, count: int) -> None:
+        from pgfrs.llm import legal
+
+        self.mask, self.ids = legal.mask, Ids(eos=256, size=257)
+        self.states = [legal.start() for _ in range(count)]
+
+    def __call__(self, number: int, written: bytes) -> NDArray[np.bool_]:
+        state = self.states[number]
+        if written:
+            state.advance_byte(written[-1])
+        return self.mask([state], self.ids)[0]
 
 
 class DigitClassifier:

@@ -43,8 +43,9 @@ def prepare(out: Path, crops: int, jobs: int) -> dict[str, Any]:
         start = time.time()
         training_digits, held_out_digits = data.digits()
         parts = {
-            "train": data.crops(data.TRAINING, crops, seed=1) + training_digits,
-            "held_out": data.crops(data.HELD_OUT, HELD_OUT, seed=2) + held_out_digits[:HELD_OUT],
+            "train": data.crops(data.TRAINING, crops, seed=1) + training_digits[:crops],
+            "held_out": data.crops(data.HELD_OUT, min(HELD_OUT, crops), seed=2)
+            + held_out_digits[: min(HELD_OUT, crops)],
         }
         found: dict[str, Any] = {}
         with multiprocessing.get_context("fork").Pool(jobs) as pool:
@@ -52,7 +53,10 @@ def prepare(out: Path, crops: int, jobs: int) -> dict[str, Any]:
                 encoded = pool.map(codings.encode, [picture.pixels for picture in pictures], chunksize=8)
                 found[name] = list(zip(pictures, encoded, strict=True))
         path.write_bytes(pickle.dumps(found))
-        print(f"{crops} crops and {len(training_digits)} digits encoded in {time.time() - start:.0f} s", flush=True)
+        print(
+            f"{crops} crops and {min(crops, len(training_digits))} digits encoded in {time.time() - start:.0f} s",
+            flush=True,
+        )
     loaded: dict[str, Any] = pickle.loads(path.read_bytes())
     return loaded
 
@@ -89,18 +93,46 @@ def one_run(out: Path, crops: int, encoding: str, seed: int, settings: Settings,
         result["infill"] = measure.infill(model, [p for p in held_out if p[0] == data.PHOTOGRAPH])
     else:
         result |= measure.held_out(model, encoding, held_out)
-        result["samples"] = []
-        for labels in ([label for label in range(10) for _ in range(6)], [data.PHOTOGRAPH] * 12):
-            most = int(1.25 * max(len(stream) for label, stream in held_out if label in labels))
-            streams = sample(model, labels, most, seed)
-            result["samples"] += [[label, stream.hex()] for label, stream in zip(labels, streams, strict=True)]
+        result["samples"] = written(model, held_out, seed)
+    if encoding in measure.MASKED:
+        result["masked"] = written(model, held_out, seed, masked=True)
     result["seconds"] = round(time.process_time() - start, 1)
     result["parameters"] = sum(weights.numel() for weights in model.parameters())
     torch.save(model.state_dict(), stem.with_suffix(".pt"))
+    keep(stem, result)
+    return f"{name}: {result['seconds']} s of CPU"
+
+
+def written(model: ByteModel, held_out: measure.Labelled, seed: int, masked: bool = False) -> list[list[Any]]:
+    """Label and hexadecimal stream: six of every digit, twelve photographs; under the mask of legal bytes, or free."""
+    found: list[list[Any]] = []
+    for labels in ([label for label in range(10) for _ in range(6)], [data.PHOTOGRAPH] * 12):
+        most = int(1.25 * max(len(stream) for label, stream in held_out if label in labels))
+        streams = sample(model, labels, most, seed, measure.Mask(len(labels)) if masked else None)
+        found += [[label, stream.hex()] for label, stream in zip(labels, streams, strict=True)]
+    return found
+
+
+def keep(stem: Path, result: dict[str, Any]) -> None:
+    """Write the record of a run, which says that it is done."""
     temporary = stem.with_suffix(".tmp")
     temporary.write_text(json.dumps(result))
     temporary.rename(stem.with_suffix(".json"))
-    return f"{name}: {result['seconds']} s of CPU"
+
+
+def mask_run(out: Path, crops: int, path: Path, device: str) -> str:
+    """Add streams that are written under the mask to the record of a run that has none."""
+    torch.set_num_threads(1)
+    result = json.loads(path.read_text())
+    if "masked" in result or result["encoding"] not in measure.MASKED:
+        return f"{path.stem}: there already"
+    model = ByteModel(Settings(**result["settings"])).to(device)
+    model.load_state_dict(torch.load(path.with_suffix(".pt"), map_location=device))
+    pictures = prepare(out, crops, 1)["held_out"]
+    held_out = [(picture.label, streams[result["encoding"]]) for picture, streams in pictures]
+    result["masked"] = written(model, held_out, result["seed"], masked=True)
+    keep(path.with_suffix(""), result)
+    return f"{path.stem}: {len(result['masked'])} streams under the mask"
 
 
 def main() -> None:
@@ -128,6 +160,9 @@ def main() -> None:
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
         runs = [pool.submit(one_run, out, crops, name, seed, settings, options.device) for seed, name in jobs]
         for run in as_completed(runs):
+            print(run.result(), flush=True)
+        older = [pool.submit(mask_run, out, crops, p, options.device) for p in sorted((out / "runs").glob("*.json"))]
+        for run in as_completed(older):
             print(run.result(), flush=True)
     from figures import report
 

@@ -96,8 +96,11 @@ fn mend(data: &[u8], pieces: &[Piece]) -> Option<Picture> {
         pieces.iter().filter(|p| p.code == code::PICTURE).map(|p| p.rest(data)).filter(|r| r.len() < 32).collect();
     for (i, a) in copies.iter().enumerate() {
         for b in &copies[i + 1..] {
-            let differing: Vec<usize> = (0..a.len()).filter(|at| a[*at] != b[*at % b.len().max(1)]).collect();
-            if a.len() != b.len() || differing.len() > MOST_DIFFERENCES {
+            if a.len() != b.len() {
+                continue;
+            }
+            let differing: Vec<usize> = (0..a.len()).filter(|at| a[*at] != b[*at]).collect();
+            if differing.len() > MOST_DIFFERENCES {
                 continue;
             }
             let mut mixed = a.to_vec();
