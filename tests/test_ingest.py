@@ -272,3 +272,18 @@ def test_prefixes_and_noise_never_stop_a_batch() -> None:
             pgfrs.decode(result.data, strict=True)
         else:
             assert isinstance(result, pgfrs.IngestError) and result.message
+
+
+def test_a_budget_chooses_the_quality() -> None:
+    """Detail beyond the budget is not computed; a picture that would not fill its budget is as fine as was asked."""
+    rough = photograph().resize((256, 256))
+    smooth = Image.linear_gradient("L").convert("RGB")
+    for picture, expected in ((rough, 5), (smooth, 0)):
+        row = only(convert_batch([np.asarray(picture)], format="pgfr", max_bytes=5000))
+        assert len(row.data) <= 5000
+        assert pgfrs.read_info(row.data).quality == expected
+        finest = pgfrs.encode(np.asarray(picture), format="pgfr", max_bytes=5000)
+        loss = psnr(pgfrs.decode(finest), np.asarray(picture)) - psnr(pgfrs.decode(row.data), np.asarray(picture))
+        assert loss < 0.3, loss
+    row = only(convert_batch([np.asarray(rough)], format="pgfr", max_bytes=5000, quality=8))
+    assert pgfrs.read_info(row.data).quality == 8

@@ -28,7 +28,13 @@ def _range(low: int, high: int | None = None) -> click.IntRange:
     "--size 256 --resize crop --channels rgb --alpha white.",
 )
 @click.option("--format", type=click.Choice(["pgf", "pgfr"]), default="pgf", show_default=True)
-@click.option("--quality", type=_range(0, 30), default=0, show_default=True, help="0 is lossless, 30 the smallest.")
+@click.option(
+    "--quality",
+    type=_range(0, 30),
+    default=0,
+    show_default=True,
+    help="0 is lossless, 30 the smallest; with --max-bytes the finest that may be used.",
+)
 @click.option("--max-bytes", type=_range(1), metavar="N", help="The best picture that fits in so many bytes.")
 @click.option("--payload", type=click.Choice(["packed", "tokens"]), default="packed", show_default=True)
 @click.option("--levels", type=_range(1, 30), metavar="N", help="Wavelet levels. Default: by size.")
