@@ -23,7 +23,7 @@ pub const LIMITS: Limits = Limits { max_pixels: 1 << 20, max_bytes: 1 << 26 };
 const SMALL: u64 = 1 << 16;
 
 /// The longest time that a reading of a few kilobytes may take, with the checks of a fuzzing build in it.
-const LONGEST: Duration = Duration::from_secs(4);
+const LONGEST: Duration = Duration::from_secs(10);
 
 fn whole() -> DecodeOptions {
     DecodeOptions { limits: LIMITS, ..DecodeOptions::default() }
