@@ -80,6 +80,13 @@ impl Candidates {
         let content = |i: usize| &contents.data[at(i).content.clone()];
         let mut versions = false;
         if firsts.len() > 1 {
+            // A copy that the end of the data cuts says nothing new.
+            let is_copy = |i: usize| {
+                let other =
+                    |o: &usize| *o != i && at(*o).address == at(i).address && content(*o).starts_with(content(i));
+                at(i).last && firsts.iter().any(other)
+            };
+            let cut = firsts.iter().position(|i| is_copy(*i)).map(|n| firsts.remove(n));
             // One that the rest goes on from, else the last: a later version replaces an earlier one.
             firsts.sort_by_key(|i| {
                 let a = at(*i).address;
@@ -87,6 +94,7 @@ impl Candidates {
                 (!lower.iter().any(|l| Some(at(*l).address.plane) == next), std::cmp::Reverse(*i))
             });
             versions = firsts.iter().any(|i| content(*i) != content(firsts[0]));
+            firsts.extend(cut);
         }
         Candidates { block, firsts, lower, versions }
     }

@@ -9,6 +9,7 @@ mod conceal;
 mod correct;
 mod decode;
 mod edit;
+mod grammar;
 mod note;
 mod order;
 mod packed;
@@ -23,6 +24,7 @@ mod writer;
 
 pub use chain::Fate;
 pub use edit::{merge, refine, remove};
+pub use grammar::{Grammar, Mask, Room, Rules};
 pub use picture::{Payload, Picture};
 pub use reader::Fault;
 pub use stream::{

@@ -16,7 +16,7 @@ pub(crate) struct Note {
     pub bits_per_pixel: u8,
 }
 
-const TILED: u8 = 1;
+pub(crate) const TILED: u8 = 1;
 /// HL and LH are interleaved.
 const INTERLEAVED: u8 = 2;
 /// A sample of a bitmap holds eight pixels.
@@ -86,14 +86,8 @@ impl Note {
         match *bits {
             [] => {}
             [used, high, low] => {
-                let (mode, channels) = (picture.header.mode, picture.header.channels);
                 let all = u8::try_from(u32::from(high) << 7 | u32::from(low)).ok()?;
-                let legal = match mode {
-                    Mode::Hsl | Mode::Hsb => all / channels == 8,
-                    _ if mode.fixed_channels() == 0 => all >= channels,
-                    _ => all == note.bits_per_pixel,
-                };
-                if !legal || !(1..=(all / channels).clamp(1, 31)).contains(&used) {
+                if !Note::fits(picture, used, all) {
                     return None;
                 }
                 (note.used_bits, note.bits_per_pixel) = (used, all);
@@ -101,6 +95,17 @@ impl Note {
             _ => return None,
         }
         Some(note)
+    }
+
+    /// Whether a file of the picture may say these used bits per channel and bits per pixel.
+    pub fn fits(picture: &Picture, used: u8, all: u8) -> bool {
+        let (mode, channels) = (picture.header.mode, picture.header.channels);
+        let legal = match mode {
+            Mode::Hsl | Mode::Hsb => all / channels == 8,
+            _ if mode.fixed_channels() == 0 => all >= channels,
+            _ => all == Header::depth_of(mode, channels),
+        };
+        legal && (1..=(all / channels).clamp(1, 31)).contains(&used)
     }
 
     /// The header of the `.pgf` form.

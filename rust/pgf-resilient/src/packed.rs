@@ -9,19 +9,19 @@ use crate::tile::{BitString, Classes, Tile, Tiles, add_pair, low_bits, pair, pai
 use pgf::bits::{BitMoves, CodeSink, bits_at};
 
 /// The run-length state of a class: where it starts and how far it moves, in quarters of a bit.
-struct Rule {
-    start: i32,
-    up: i32,
-    down: i32,
+pub(crate) struct Rule {
+    pub start: i32,
+    pub up: i32,
+    pub down: i32,
 }
 
 /// By class 0, 1, 2. Measured on photographs; a coordinate search around them gains 0.3 %.
-const RULES: [Rule; 3] =
+pub(crate) const RULES: [Rule; 3] =
     [Rule { start: 12, up: 4, down: 4 }, Rule { start: 6, up: 2, down: 2 }, Rule { start: 4, up: 1, down: 2 }];
-const HIGHEST: i32 = 48;
+pub(crate) const HIGHEST: i32 = 48;
 
 /// The order of the significance passes; refinement comes behind the first.
-const PASSES: [usize; 3] = [2, 1, 0];
+pub(crate) const PASSES: [usize; 3] = [2, 1, 0];
 
 /// Bytes that a plane of a block takes at most: 14 parts of 1024 coefficients of at most 15 bits, and slack.
 const MOST_BYTES: usize = 14 * 1024 * 2 + 64;
@@ -213,7 +213,7 @@ fn stop(parts: &[Part], tiles: &mut [Tile], p: usize, reading: Reading) -> Readi
 }
 
 #[inline(always)]
-fn width_of(m: usize) -> u32 {
+pub(crate) fn width_of(m: usize) -> u32 {
     usize::BITS - (m - 1).leading_zeros()
 }
 

@@ -46,9 +46,9 @@ pub(crate) fn storable_outlier(group: usize, distance: u32) -> u8 {
     if steps >= u32::from(OUTLIER_OFF[group]) { NO_LIMIT } else { steps as u8 * OUTLIER_UNITS[group] }
 }
 
-const BIG: u8 = 0x08;
-const DEEP: u8 = 0x10;
-const TOKENS: u8 = 0x20;
+pub(crate) const BIG: u8 = 0x08;
+pub(crate) const DEEP: u8 = 0x10;
+pub(crate) const TOKENS: u8 = 0x20;
 
 fn groups7(value: u32, count: u32, out: &mut Vec<u8>) {
     out.extend((0..count).rev().map(|i| (value >> (7 * i)) as u8 & 0x7F));

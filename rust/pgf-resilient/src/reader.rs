@@ -289,6 +289,7 @@ fn spans(contents: &Contents<'_>, all: &[Piece]) -> Vec<Span> {
         Some(next) => address(piece) == Some(next),
         None => piece.code == code::PICTURE,
     };
+    let closes = |piece: &Piece| address(piece).is_some_and(|place| following(place).is_none());
     let head = |place: Place| 2 + digits_for(count(place.0));
     let mut out: Vec<Span> = Vec::new();
     let mut at = 0;
@@ -296,7 +297,8 @@ fn spans(contents: &Contents<'_>, all: &[Piece]) -> Vec<Span> {
         let here = address(&all[at]);
         let next = match here {
             Some(place) => following(place),
-            None if all[at].code == code::PICTURE => Some((0, 0)),
+            // Behind the header that closes the opening there is no base.
+            None if all[at].code == code::PICTURE && !(at > 0 && closes(&all[at - 1])) => Some((0, 0)),
             None => None,
         };
         let few = |n: &usize| n - at <= MOST_FALSE_MARKERS && *n < all.len();

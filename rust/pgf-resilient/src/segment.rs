@@ -43,15 +43,15 @@ pub(crate) struct Address {
 }
 
 /// Kinds of segments by code: (planes, first).
-const KINDS: [(u8, bool); 5] = [(1, false), (1, true), (2, true), (3, true), (2, false)];
+pub(crate) const KINDS: [(u8, bool); 5] = [(1, false), (1, true), (2, true), (3, true), (2, false)];
 
 /// Most planes in a first and in a later segment.
 pub(crate) const MOST_PLANES: [u8; 2] = [3, 2];
 
 /// Codes of a kind in the short form: three groups of sixteen planes.
-const SHORT_KIND: u8 = 48;
+pub(crate) const SHORT_KIND: u8 = 48;
 /// Codes of a kind in deep streams: eight groups; the plane has a byte of its own.
-const DEEP_KIND: u8 = 8;
+pub(crate) const DEEP_KIND: u8 = 8;
 
 /// Appends marker and address.
 pub(crate) fn write_address(picture: &Picture, geometry: &Geometry, address: &Address, out: &mut Vec<u8>) {
