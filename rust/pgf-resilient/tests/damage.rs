@@ -3,7 +3,7 @@
 mod pictures;
 
 use pgf::{EncodeOptions, Image, Mode, Rect};
-use pgf_resilient::{DecodeOptions, Payload, Profile, StreamOptions, decode, encode};
+use pgf_resilient::{DecodeOptions, Fate, Kind, Payload, Profile, StreamOptions, decode, encode, segments};
 use pictures::Random;
 
 fn show(stream: &[u8]) -> Image {
@@ -210,6 +210,44 @@ fn regions_of_damaged_streams() {
                 Rect { left, top, right: at(region.right).max(left + 1), bottom: at(region.bottom).max(top + 1) };
             assert_eq!(pictures::cut(&whole, expected), pictures::bytes(&part), "round {round} level {level}");
         }
+    }
+}
+
+/// A region needs only the segments that meet it: all others may hold anything.
+#[test]
+fn regions_need_no_other_segments() {
+    for (round, payload) in [Payload::Packed, Payload::Tokens].into_iter().enumerate() {
+        let image = pictures::crop(round, 0, 1, 300, 290);
+        let options = StreamOptions { payload, max_bytes: Some(20_000), ..StreamOptions::default() };
+        let stream = encode(&image.as_ref(), &EncodeOptions::default(), &options).unwrap();
+        let region = Rect { left: 200, top: 40, right: 260, bottom: 90 };
+        let of_region = DecodeOptions { region: Some(region), ..DecodeOptions::default() };
+        let (expected, report) = decode(&stream, &of_region).unwrap();
+        let (mut others, mut spoiled) = (0, stream.clone());
+        for segment in segments(&stream, &pgf::Limits::default()).unwrap() {
+            let Kind::Planes { region: area, levels, .. } = segment.kind else { continue };
+            // The filters of a level reach two of its samples further, so do those of the coarser ones in turn, and
+            // windows begin at even samples.
+            let reach = 8 << levels.0;
+            let apart = area.right + reach <= region.left
+                || region.right + reach <= area.left
+                || area.bottom + reach <= region.top
+                || region.bottom + reach <= area.top;
+            if apart {
+                others += 1;
+                for at in segment.bytes.start + 4..segment.bytes.end {
+                    // No marker comes or goes.
+                    if stream[at] < 0xC0 && stream[at - 1] != 0xFF {
+                        spoiled[at] ^= 0x2A;
+                    }
+                }
+            }
+        }
+        assert!(others > 20 && report.fates[Fate::Unneeded as usize] >= others, "{others} of {:?}", report.fates);
+        assert_ne!(show(&spoiled), show(&stream));
+        let (part, found) = decode(&spoiled, &of_region).unwrap();
+        assert_eq!(part, expected);
+        assert!(found.faults.is_empty(), "{:?}", found.faults);
     }
 }
 
