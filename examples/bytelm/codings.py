@@ -93,8 +93,13 @@ def decode(name: str, stream: bytes, shape: tuple[int, ...]) -> Pixels:
     if name == "jpeg":
         pixels = jpeg.decode(stream)
     elif name == "pnm":
-        with Image.open(io.BytesIO(stream + bytes(3 * SMALL * SMALL))) as small:
-            pixels = np.asarray(small.resize(shape[1::-1], Image.Resampling.BICUBIC))
+        try:
+            with Image.open(io.BytesIO(stream + bytes(3 * SMALL * SMALL))) as small:
+                if small.size != (SMALL, SMALL):
+                    raise ValueError(f"a picture of {small.size} where {SMALL} x {SMALL} was due")
+                pixels = np.asarray(small.resize(shape[1::-1], Image.Resampling.BICUBIC))
+        except OSError as error:
+            raise ValueError(str(error)) from error
     else:
         try:
             pixels = pgfrs.decode_with_report(unflatten(stream) if name == "flat" else stream, limits=LIMITS)[0]

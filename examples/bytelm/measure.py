@@ -122,6 +122,25 @@ def infill(model: ByteModel, pictures: Labelled) -> dict[str, list[float]]:
 # Streams that a model wrote.
 
 
+def header(encoding: str, stream: bytes) -> bytes:
+    """The bytes that say how large the picture is and how it is coded."""
+    if encoding == "jpeg":
+        scan = stream.index(b"\xff\xda")
+        return stream[: scan + 2 + stream[scan + 3]]
+    return stream[: {"pgf": 24, "pnm": 11}.get(encoding, 12)]
+
+
+def passes(stream: bytes) -> bool:
+    """Whether the strict reader of `.pgfr` takes a stream, whatever the size that its header claims."""
+    try:
+        pgfrs.decode(stream, strict=True, limits=pgfrs.Limits(max_pixels=1 << 28))
+    except pgfrs.LimitsError:
+        return True
+    except pgfrs.PgfError:
+        return False
+    return True
+
+
 def decodes(encoding: str, label: int, stream: bytes) -> bool:
     """Whether any picture of the right size comes out."""
     try:
@@ -140,7 +159,8 @@ def legal(encoding: str, label: int, stream: bytes) -> bool:
     if encoding == "pnm":
         return len(stream) == (11 + codings.SMALL**2 * (3 if label == PHOTOGRAPH else 1)) and stream[:1] == b"P"
     try:
-        pixels = pgfrs.decode(codings.unflatten(stream) if encoding == "flat" else stream, strict=True)
+        whole = codings.unflatten(stream) if encoding == "flat" else stream
+        pixels = pgfrs.decode(whole, strict=True, limits=codings.LIMITS)
     except (ValueError, pgfrs.PgfError):
         return False
     return pixels.shape == shape_of(label)

@@ -186,8 +186,9 @@ def sample(
     most: int,
     seed: int,
     allowed: Callable[[int, bytes], NDArray[np.bool_]] | None = None,
+    given: bytes = b"",
 ) -> list[bytes]:
-    """One stream for every label at temperature 1, until the end mark or ``most`` bytes.
+    """One stream for every label at temperature 1, until the end mark or ``most`` bytes; all begin with ``given``.
 
     ``allowed(row, bytes so far)`` may name the bytes that are legal next and, as entry 256, whether the end is.
     """
@@ -212,6 +213,8 @@ def sample(
                 legal[row, :256], legal[row, EOS] = mask[:256], mask[256]
             logits[~torch.from_numpy(legal).to(device)] = -torch.inf
         ids = torch.multinomial(logits.softmax(-1), 1, generator=generator)
+        if place < len(given):
+            ids[:] = given[place]
         drawn = ids[:, 0].tolist()
         for number, value in zip(running, drawn, strict=True):
             if value < 256:

@@ -94,8 +94,7 @@ def one_run(out: Path, crops: int, encoding: str, seed: int, settings: Settings,
     else:
         result |= measure.held_out(model, encoding, held_out)
         result["samples"] = written(model, held_out, seed)
-    if encoding in measure.MASKED:
-        result["masked"] = written(model, held_out, seed, masked=True)
+        complete(model, result, held_out)
     result["seconds"] = round(time.process_time() - start, 1)
     result["parameters"] = sum(weights.numel() for weights in model.parameters())
     torch.save(model.state_dict(), stem.with_suffix(".pt"))
@@ -103,12 +102,19 @@ def one_run(out: Path, crops: int, encoding: str, seed: int, settings: Settings,
     return f"{name}: {result['seconds']} s of CPU"
 
 
-def written(model: ByteModel, held_out: measure.Labelled, seed: int, masked: bool = False) -> list[list[Any]]:
-    """Label and hexadecimal stream: six of every digit, twelve photographs; under the mask of legal bytes, or free."""
+def written(
+    model: ByteModel, held_out: measure.Labelled, seed: int, *, masked: bool = False, header_of: str = ""
+) -> list[list[Any]]:
+    """Label and hexadecimal stream: six of every digit, twelve photographs.
+
+    ``masked`` keeps to legal bytes; the header of a held-out stream of the kind, in the encoding ``header_of``, is given.
+    """
     found: list[list[Any]] = []
     for labels in ([label for label in range(10) for _ in range(6)], [data.PHOTOGRAPH] * 12):
-        most = int(1.25 * max(len(stream) for label, stream in held_out if label in labels))
-        streams = sample(model, labels, most, seed, measure.Mask(len(labels)) if masked else None)
+        others = [stream for label, stream in held_out if label in labels]
+        mask = measure.Mask(len(labels)) if masked else None
+        given = measure.header(header_of, others[0]) if header_of else b""
+        streams = sample(model, labels, int(1.25 * max(map(len, others))), seed, mask, given)
         found += [[label, stream.hex()] for label, stream in zip(labels, streams, strict=True)]
     return found
 
@@ -120,19 +126,29 @@ def keep(stem: Path, result: dict[str, Any]) -> None:
     temporary.rename(stem.with_suffix(".json"))
 
 
-def mask_run(out: Path, crops: int, path: Path, device: str) -> str:
-    """Add streams that are written under the mask to the record of a run that has none."""
+def complete(model: ByteModel, result: dict[str, Any], held_out: measure.Labelled) -> bool:
+    """Add streams that begin with a given header, and those under the mask, where a record has none; whether it had."""
+    name, seed = result["encoding"], result["seed"]
+    if had := "given" not in result:
+        result["given"] = written(model, held_out, seed, header_of=name)
+    if name in measure.MASKED and "masked" not in result:
+        result["masked"], had = written(model, held_out, seed, masked=True), True
+    return not had
+
+
+def go_on(out: Path, crops: int, path: Path, device: str) -> str:
+    """Complete the record of a run that an older version made."""
     torch.set_num_threads(1)
     result = json.loads(path.read_text())
-    if "masked" in result or result["encoding"] not in measure.MASKED:
+    if result["encoding"] == INFILL:
         return f"{path.stem}: there already"
     model = ByteModel(Settings(**result["settings"])).to(device)
     model.load_state_dict(torch.load(path.with_suffix(".pt"), map_location=device))
     pictures = prepare(out, crops, 1)["held_out"]
     held_out = [(picture.label, streams[result["encoding"]]) for picture, streams in pictures]
-    result["masked"] = written(model, held_out, result["seed"], masked=True)
-    keep(path.with_suffix(""), result)
-    return f"{path.stem}: {len(result['masked'])} streams under the mask"
+    if not complete(model, result, held_out):
+        keep(path.with_suffix(""), result)
+    return f"{path.stem}: complete"
 
 
 def main() -> None:
@@ -161,7 +177,7 @@ def main() -> None:
         runs = [pool.submit(one_run, out, crops, name, seed, settings, options.device) for seed, name in jobs]
         for run in as_completed(runs):
             print(run.result(), flush=True)
-        older = [pool.submit(mask_run, out, crops, p, options.device) for p in sorted((out / "runs").glob("*.json"))]
+        older = [pool.submit(go_on, out, crops, p, options.device) for p in sorted((out / "runs").glob("*.json"))]
         for run in as_completed(older):
             print(run.result(), flush=True)
     from figures import report
