@@ -107,7 +107,7 @@ def written(
 ) -> list[list[Any]]:
     """Label and hexadecimal stream: six of every digit, twelve photographs.
 
-    ``masked`` keeps to legal bytes; the header of a held-out stream of the kind, in the encoding ``header_of``, is given.
+    ``masked`` keeps to legal bytes. ``header_of`` an encoding: the header of a held-out stream of the kind is given.
     """
     found: list[list[Any]] = []
     for labels in ([label for label in range(10) for _ in range(6)], [data.PHOTOGRAPH] * 12):
