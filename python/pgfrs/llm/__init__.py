@@ -2,11 +2,13 @@
 
 Importing it needs numpy alone. :mod:`pgfrs.llm.samples` makes training samples of streams, :mod:`pgfrs.llm.shards`
 packs those of a conversion, :mod:`pgfrs.llm.torch` gives them to PyTorch, and :mod:`pgfrs.llm.jpeg` (Pillow) is the
-baseline.
+baseline. :mod:`pgfrs.llm.legal` says which ids may come next while a model writes, :mod:`pgfrs.llm.live` shows what
+it has written, and :func:`what_next` names what it should write next.
 """
 
 from __future__ import annotations
 
 from pgfrs.llm.ids import BYTES, EVABYTE, Ids, from_ids, to_ids
+from pgfrs.llm.refining import Prompt, what_next
 
-__all__ = ["BYTES", "EVABYTE", "Ids", "from_ids", "to_ids"]
+__all__ = ["BYTES", "EVABYTE", "Ids", "Prompt", "from_ids", "to_ids", "what_next"]

@@ -20,6 +20,7 @@ mod segment;
 mod stream;
 mod tile;
 mod tokens;
+mod wanted;
 mod writer;
 
 pub use chain::Fate;
@@ -31,4 +32,5 @@ pub use stream::{
     DecodeOptions, Extras, Kind, Segment, StreamReport, check, count_segments, decode, decode_into, encode,
     read_coefficients, read_extras, read_picture, rewrite, segments,
 };
+pub use wanted::{Suggestion, wanted};
 pub use writer::{Order, Profile, StreamOptions, write};

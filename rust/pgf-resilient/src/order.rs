@@ -97,7 +97,7 @@ fn estimate(parts: &[Part], weights: &[f64], tiles: &Tiles, p: usize) -> (f64, f
 }
 
 /// 4^n, exactly.
-fn power_of_four(n: usize) -> f64 {
+pub(crate) fn power_of_four(n: usize) -> f64 {
     (1u64 << (2 * n.min(31))) as f64
 }
 

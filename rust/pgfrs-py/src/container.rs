@@ -11,8 +11,12 @@ pub enum Found {
 
 /// Whether data are a resilient stream: the first byte of both containers tells, damaged or not.
 pub fn is_stream(data: &[u8]) -> bool {
-    pgf_resilient::check(data) == Some(true)
-        || pgf::check(data) == Some(false) && pgf_resilient::read_picture(data).is_ok()
+    match pgf_resilient::check(data) {
+        Some(true) => true,
+        // The beginning of a header: nothing else begins so.
+        None => !data.is_empty(),
+        Some(false) => pgf::check(data) == Some(false) && pgf_resilient::read_picture(data).is_ok(),
+    }
 }
 
 fn stream_options(options: &DecodeOptions) -> pgf_resilient::DecodeOptions {

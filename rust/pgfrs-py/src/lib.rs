@@ -4,6 +4,7 @@ mod arrays;
 mod bytemap;
 mod container;
 mod errors;
+mod grammar;
 mod info;
 mod ingest;
 mod progressive;
@@ -26,6 +27,8 @@ mod _pgfrs {
     use crate::bytemap::ByteMap;
     use crate::container;
     use crate::errors;
+    #[pymodule_export]
+    use crate::grammar::{Grammar, Wanted, legal_masks, wanted_segments};
     #[pymodule_export]
     use crate::info::{DamageSpan, DecodeReport, ImageInfo, Progress, PyLimits};
     #[pymodule_export]

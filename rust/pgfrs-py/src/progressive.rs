@@ -148,7 +148,7 @@ impl ProgressiveDecoder {
         let known = match &self.state {
             State::Unknown(_) => false,
             State::Pgf(decoder) => decoder.header().is_some(),
-            State::Stream(_) => true,
+            State::Stream(data) => pgf_resilient::read_picture(data).is_ok(),
         };
         // What a stream carries along may still arrive, so its info is read anew.
         if known && (self.info.is_none() || matches!(self.state, State::Stream(_))) {

@@ -1,0 +1,282 @@
+"""The stream mode of ``pgfrs view``: any beginning of a stream, damage by clicks, files that grow."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import browser
+import pgfrs
+from material import SAMPLES
+from pgfrs.viewer import Viewer
+from pgfrs.viewer.streams import Streams
+from pgfrs.viewer.tiles import TiledPictures
+from test_viewer import get
+
+SCREEN = (900, 700)
+CELL = 30
+
+
+@pytest.fixture(scope="module")
+def stream() -> bytes:
+    with Image.open(SAMPLES / "chelsea.png") as picture:
+        return pgfrs.encode(np.asarray(picture)[:256, :256], format="pgfr", max_bytes=5000)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, stream: bytes) -> list[Path]:
+    folder = tmp_path_factory.mktemp("streams")
+    contents = {
+        "cat.pgfr": stream,
+        "growing.pgfr": stream[:1500],
+        "file.pgf": pgfrs.transcode(stream, "pgf"),
+        "deep.pgfr": pgfrs.encode(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16, format="pgfr"),
+        "bitmap.pgfr": pgfrs.encode(np.eye(40, dtype=bool), format="pgfr"),
+    }
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+    return [folder / name for name in contents]
+
+
+@pytest.fixture(scope="module")
+def address(files: list[Path]) -> Iterator[str]:
+    viewer = Viewer()
+    names = [str(path) for path in files]
+    Streams(names).add_to(viewer)
+    shown = TiledPictures(names)
+    shown.add_to(viewer)
+    yield viewer.start()
+    viewer.stop()
+    for picture in shown.pictures:
+        picture.close()
+
+
+def state_of(address: str, arguments: str, number: int = 0) -> dict[str, Any]:
+    status, body = get(f"{address}streams/{number}/state?{arguments}")
+    assert status == 200, body
+    return dict(json.loads(body))
+
+
+def picture_of(state: dict[str, Any]) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(base64.b64decode(state["picture"]))) as picture:
+        return np.asarray(picture)
+
+
+def test_the_picture_of_every_beginning(address: str, stream: bytes) -> None:
+    assert get(f"{address}streams/0?from=4000") == (200, stream[4000:])
+    segments = json.loads(get(f"{address}streams/0/segments")[1])
+    assert [s[:2] for s in segments] == [[s.start, s.end] for s in pgfrs.segments(stream)]
+    for count in (20, 333, 2500, len(stream), 10**9):
+        state = state_of(address, f"bytes={count}")
+        assert state["bytes"] == min(count, len(stream))
+        assert np.array_equal(picture_of(state), pgfrs.decode(stream[:count]))
+        last = pgfrs.segments(stream[:count])[-1]
+        assert (state["segment"]["start"], state["segment"]["kind"]) == (last.start, last.kind)
+    known = np.array([np.mean(state_of(address, f"bytes={n}")["confidence"]) for n in (600, 1500, 5000)])
+    assert (np.diff(known) > 0).all() and 0 <= known.min() and known.max() <= 1
+    nothing = state_of(address, "bytes=5")
+    assert nothing["picture"] is None and "header" in nothing["words"]
+
+
+def test_damage(address: str, stream: bytes) -> None:
+    damaged = bytearray(stream)
+    for place in (900, 2000):
+        damaged[place] ^= 0x5A
+    state = state_of(address, "bytes=5000&damage=900.2000.99999")
+    pixels, report = pgfrs.decode_with_report(bytes(damaged))
+    assert np.array_equal(picture_of(state), pixels)
+    assert state["fates"] == report.segments and len(state["damage"]) == len(report.damage)
+
+
+def test_other_modes_are_shown_too(address: str) -> None:
+    assert picture_of(state_of(address, "", 3)).shape == (64, 64)
+    assert set(np.unique(picture_of(state_of(address, "", 4)))) == {0, 255}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("streams/9", 404),
+        ("streams/0?from=-1", 400),
+        ("streams/0/state?bytes=-1", 400),
+        ("streams/0/state?damage=-1", 400),
+        ("streams/0/state?damage=x", 400),
+        ("scripts/streams.js", 200),
+    ],
+)
+def test_answers(address: str, path: str, status: int) -> None:
+    assert get(address + path)[0] == status
+
+
+def test_waiting_for_a_file(tmp_path: Path, stream: bytes) -> None:
+    path = tmp_path / "late.pgfr"
+    command = [sys.executable, "-m", "pgfrs", "view", "--no-browser", "--wait", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        time.sleep(0.5)
+        path.write_bytes(stream[:6])
+        time.sleep(0.3)
+        path.write_bytes(stream[:100])
+        address = process.stdout.readline().split()[0]
+        assert get(address + "streams/0") == (200, stream[:100])
+        path.write_bytes(stream)
+        assert get(address + "streams/0?from=100") == (200, stream[100:])
+        process.terminate()
+
+
+# --- the page in a browser --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[browser.Page]:
+    if browser.find() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no Chromium: apt-get install chromium")
+        pytest.skip("no Chromium: apt-get install chromium")
+    with browser.browsing(*SCREEN) as opened:
+        yield opened
+
+
+def stream_state(page: browser.Page) -> dict[str, Any]:
+    script = "({cursor: pgfrs.stream.cursor, length: pgfrs.stream.bytes.length, damage: [...pgfrs.stream.damage], "
+    return dict(page.evaluate(script + "first: pgfrs.stream.first(), renders: pgfrs.stream.renders})"))
+
+
+def shown(page: browser.Page) -> NDArray[np.uint8]:
+    """The pixels of the picture on the screen, without the confidence map and frame: from the bitmap."""
+    script = """(() => {
+        const b = pgfrs.stream.bitmap, c = document.createElement("canvas");
+        [c.width, c.height] = [b.width, b.height];
+        c.getContext("2d").drawImage(b, 0, 0);
+        return Array.from(c.getContext("2d").getImageData(0, 0, b.width, b.height).data);
+    })()"""
+    data = np.array(page.evaluate(script), np.uint8)
+    return data.reshape(256, 256, 4)[..., :3]
+
+
+def places(page: browser.Page) -> tuple[float, float, float]:
+    """Screen rows of the strip and of the close-up, and the width."""
+    script = "(() => { const b = pgfrs.stream.canvas.getBoundingClientRect(), l = pgfrs.stream.layout(); "
+    strip, close, width = page.evaluate(script + "return [b.y + l.strip + 12, b.y + l.close + 20, l.width]; })()")
+    return strip, close, width
+
+
+def key(page: browser.Page, name: str, text: str = "") -> None:
+    page.call("Input.dispatchKeyEvent", type="keyDown", key=name, text=text)
+    page.call("Input.dispatchKeyEvent", type="keyUp", key=name)
+    page.settle()
+
+
+def test_dragging_along_the_bytes(page: browser.Page, address: str, stream: bytes) -> None:
+    page.open(address)
+    assert stream_state(page)["cursor"] == len(stream)
+    assert np.array_equal(shown(page), pgfrs.decode(stream))
+    strip, _, width = places(page)
+    page.mouse("mousePressed", width * 0.9, strip, button="left", clickCount=1)
+    for share in (0.8, 0.6, 0.5, 0.4):
+        page.mouse("mouseMoved", width * share, strip, button="left")
+    page.mouse("mouseReleased", width * 0.4, strip, button="left", clickCount=1)
+    page.settle()
+    state = stream_state(page)
+    assert state["cursor"] == pytest.approx(0.4 * len(stream), abs=10)
+    assert np.array_equal(shown(page), pgfrs.decode(stream[: state["cursor"]]))
+    last = pgfrs.segments(stream[: state["cursor"]])[-1]
+    words = page.evaluate("pgfrs.byId('facts').textContent")
+    assert f"of block {last.index}, level" in words and ("luma" in words or "colour" in words)
+    assert f"{state['cursor']} of {len(stream)} bytes" in page.evaluate("pgfrs.byId('state').textContent")
+
+    key(page, "ArrowLeft")
+    assert stream_state(page)["cursor"] == state["cursor"] - 1
+    key(page, "PageDown")
+    ends = [s.end for s in pgfrs.segments(stream)]
+    assert stream_state(page)["cursor"] in ends
+    key(page, "Home")
+    assert "header" in page.evaluate("pgfrs.byId('facts').textContent")
+    key(page, "End")
+    assert stream_state(page)["cursor"] == len(stream)
+    assert f"bytes={len(stream)}" in page.evaluate("location.hash")
+    assert page.problems == []
+
+
+def test_damaging_by_a_click(page: browser.Page, address: str, stream: bytes) -> None:
+    page.open(f"{address}#picture=0&bytes=2600")
+    _, close, _ = places(page)
+    first = stream_state(page)["first"]
+    page.mouse("mousePressed", 5.5 * CELL, close, button="left", clickCount=1)
+    page.mouse("mouseReleased", 5.5 * CELL, close, button="left", clickCount=1)
+    page.settle()
+    assert stream_state(page)["damage"] == [first + 5]
+    damaged = bytearray(stream[:2600])
+    damaged[first + 5] ^= 0x5A
+    assert np.array_equal(shown(page), pgfrs.decode_with_report(bytes(damaged))[0])
+    assert "1 damaged" in page.evaluate("pgfrs.byId('state').textContent")
+    key(page, "m", "m")
+    assert stream_state(page)["damage"] == []
+    assert np.array_equal(shown(page), pgfrs.decode(stream[:2600]))
+    assert page.problems == []
+
+
+def test_the_confidence_map_and_the_segment_are_drawn(page: browser.Page, address: str) -> None:
+    page.open(f"{address}#picture=0&bytes=1200")
+    with_map = page.screenshot().astype(int)
+    key(page, "c", "c")
+    without = page.screenshot().astype(int)
+    assert (np.abs(with_map - without).max(axis=2) > 20).mean() > 0.1, "tiles that are not known are darker"
+    yellow = (np.abs(without - [255, 210, 74]).max(axis=2) < 40).sum()
+    assert yellow > 100, "the segment under the cursor has a frame"
+
+
+def test_a_file_that_grows(page: browser.Page, address: str, files: list[Path], stream: bytes) -> None:
+    page.open(f"{address}#picture=1")
+    assert stream_state(page)["length"] == 1500
+
+    def write() -> None:
+        with files[1].open("ab") as file:
+            for at in range(1500, len(stream), 500):
+                file.write(stream[at : at + 500])
+                file.flush()
+                time.sleep(0.05)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    limit = time.monotonic() + 20
+    while stream_state(page)["length"] < len(stream) and time.monotonic() < limit:
+        time.sleep(0.1)
+    writer.join()
+    page.settle()
+    state = stream_state(page)
+    assert (state["length"], state["cursor"]) == (len(stream), len(stream)), "the cursor stays at the end"
+    assert np.array_equal(shown(page), pgfrs.decode(stream))
+    # Who looks at an earlier place is left there.
+    page.evaluate("pgfrs.stream.go(800)")
+    page.settle()
+    with files[1].open("ab") as file:
+        file.write(b"\xff\x0e")
+    time.sleep(1.2)
+    page.settle()
+    assert (stream_state(page)["cursor"], stream_state(page)["length"]) == (800, len(stream) + 2)
+    assert page.problems == []
+
+
+def test_other_pictures_are_panned_and_zoomed(page: browser.Page, address: str) -> None:
+    page.open(f"{address}#picture=2")
+    assert page.evaluate("Boolean(pgfrs.view) && !document.body.contains(pgfrs.stream && pgfrs.stream.canvas)")
+    page.open(f"{address}#picture=0")
+    page.evaluate("[...document.querySelectorAll('#tools button')].find(b => b.textContent === 'Zoom').click()")
+    page.settle()
+    assert page.evaluate("document.body.contains(pgfrs.view.canvas)")
+    assert page.problems == []
