@@ -96,7 +96,7 @@ def test_prompts_are_legal_beginnings() -> None:
     for cut in (len(whole), 2500, 2777, 1100):
         stream = whole[:cut]
         prompts = what_next(stream, 600)
-        assert prompts and sum(p.bytes for p in prompts[:-1]) <= 600
+        assert prompts and sum(p.size for p in prompts[:-1]) <= 600
         seen: set[tuple[int, int]] = set()
         for prompt in prompts:
             block = (prompt.group, prompt.index)
@@ -109,7 +109,7 @@ def test_prompts_are_legal_beginnings() -> None:
             assert prompt.prompt.endswith(prompt.head) and whole.startswith(prompt.prompt[: -len(prompt.head)])
             left, top, right, bottom = prompt.region
             assert 0 <= left < right <= 256 and 0 <= top < bottom <= 256
-            assert prompt.gain > 0 and prompt.bytes > len(prompt.head)
+            assert prompt.gain > 0 and prompt.size > len(prompt.head)
     assert what_next(whole, 0) == []
     with pytest.raises(ValueError, match="budget"):
         what_next(whole, -1)

@@ -16,11 +16,13 @@ __all__ = [
     "ConvertedImage",
     "DamageSpan",
     "DecodeReport",
+    "Grammar",
     "ImageInfo",
     "Limits",
     "Progress",
     "ProgressiveDecoder",
     "Segment",
+    "Wanted",
     "__version__",
     "check",
     "convert_batch",
@@ -30,6 +32,7 @@ __all__ = [
     "drop",
     "encode",
     "encode_batch",
+    "legal_masks",
     "merge",
     "prepare_image",
     "read_info",
@@ -37,6 +40,7 @@ __all__ = [
     "repair",
     "segments",
     "transcode",
+    "wanted_segments",
 ]
 
 __version__: Final[str]
@@ -295,6 +299,72 @@ class DecodeReport:
     def width(self, /) -> int:
         """
         Columns of the decoded picture.
+        """
+
+@final
+class Grammar:
+    """
+    What may come next in a `.pgfr` stream: an automaton that takes bytes and says which ones are legal.
+
+    Args:
+        rules: how much of the format is asked for: "framing" (headers, markers, stuffing), "addresses" (also the base,
+            addresses, chains of planes, sums of checks) or "payload" (also that every segment holds its planes exactly).
+        limits: headers of larger pictures are not legal.
+    """
+    def __copy__(self, /) -> Grammar: ...
+    def __new__(cls, /, rules: str = "payload", *, limits: Limits | None = None) -> Grammar: ...
+    def __repr__(self, /) -> str: ...
+    def advance(self, data: typing_extensions.Buffer, /) -> int:
+        """
+        Take bytes, any buffer; returns how many of them were legal. Behind one that was not, bytes up to the next marker
+        count for nothing.
+        """
+    def advance_byte(self, /, byte: SupportsIndex) -> bool:
+        """
+        Take one byte, 0 to 255; returns whether it was legal.
+        """
+    def allowed(self, /) -> bytes:
+        """
+        The bytes that may come next, ascending. Never empty.
+        """
+    @property
+    def begun(self, /) -> bool:
+        """
+        Whether the header is whole.
+        """
+    def copy(self, /) -> Grammar:
+        """
+        A state of its own that goes on from here.
+        """
+    def is_allowed(self, /, byte: SupportsIndex) -> bool:
+        """
+        Whether a byte may come next.
+        """
+    def legal_prefix(self, data: typing_extensions.Buffer, /) -> int:
+        """
+        How many of these bytes are legal one after the other; the state stays as it is.
+        """
+    @property
+    def lost(self, /) -> bool:
+        """
+        Whether the present piece holds a byte that is not legal: nothing but a marker goes on from it.
+        """
+    @property
+    def may_end(self, /) -> bool:
+        """
+        Whether the stream may end here with no piece cut. A prefix that ends elsewhere decodes too.
+        """
+    @property
+    def room(self, /) -> tuple[int, int, int] | None:
+        """
+        Inside the content of a segment of planes: (planes not whole, coefficients left in the present list or pass,
+        refinement bits left in the present plane). ``None`` elsewhere, and with rules that do not look into contents.
+        """
+    @property
+    def segment(self, /) -> tuple[int, int, int, int] | None:
+        """
+        The segment of planes whose content the next byte belongs to: (channel group, block, highest plane, planes).
+        ``None`` elsewhere.
         """
 
 @final
@@ -570,6 +640,59 @@ class Segment:
         Its first byte, the marker's FF.
         """
 
+@final
+class Wanted:
+    """
+    A segment of planes that a stream lacks and that would help it.
+    """
+    def __repr__(self, /) -> str: ...
+    @property
+    def first(self, /) -> bool:
+        """
+        Whether it is the first of its block; the plane is then a guess from other blocks.
+        """
+    @property
+    def gain(self, /) -> float:
+        """
+        Expected fall of the squared error, summed over all samples.
+        """
+    @property
+    def group(self, /) -> int:
+        """
+        The channel group: 0 the first channel, 1 the colour differences, 2 the fourth; in deep streams every channel its
+        own.
+        """
+    @property
+    def head(self, /) -> bytes:
+        """
+        Marker and address: what a model goes on from.
+        """
+    @property
+    def index(self, /) -> int:
+        """
+        The block in its group.
+        """
+    @property
+    def levels(self, /) -> tuple[int, int]:
+        """
+        (coarsest, finest) level of its block; 1 is the finest of all.
+        """
+    @property
+    def plane(self, /) -> int:
+        """
+        The plane.
+        """
+    @property
+    def region(self, /) -> tuple[int, int, int, int]:
+        """
+        (left, top, right, bottom) of the pixels that it bears on, without the filters' reach.
+        """
+    @property
+    def size(self, /) -> int:
+        """
+        Expected bytes, marker and address included.
+        """
+
 def check(data: typing_extensions.Buffer, /) -> bool | None:
     """
     Whether data start like a file of this package; ``None`` if they are too short to tell.
@@ -818,6 +941,21 @@ def encode_batch(
     the file as ``bytes`` or the ``PgfError`` that stands in its way. One bad picture never stops the others.
     """
 
+def legal_masks(
+    states: list[Grammar], *, out: numpy.typing.NDArray[numpy.bool_] | None = None, offset: SupportsIndex = 0
+) -> numpy.typing.NDArray[numpy.bool_]:
+    """
+    Which bytes may come next in each of several streams.
+
+    Args:
+        states: n states.
+        out: a bool array of shape (n, at least 256 + offset) to fill in columns ``offset`` to ``offset + 255`` of;
+            ``None`` makes one of shape (n, 256).
+
+    Raises:
+        ValueError: ``out`` has another shape.
+    """
+
 def merge(*streams: typing_extensions.Buffer) -> bytes:
     """
     One clean `.pgfr` stream of all that several streams of the same picture tell; later versions of a block replace
@@ -915,4 +1053,13 @@ def transcode(data: typing_extensions.Buffer, format: str, /, *, payload: str | 
     Raises:
         FormatError: the data are damaged; ``repair`` takes those.
         TruncatedError: a `.pgf` that is cut.
+    """
+
+def wanted_segments(data: typing_extensions.Buffer, /, budget: SupportsIndex) -> tuple[list[Wanted], int]:
+    """
+    The segments that would help a stream most, one plane each, the best first, in about ``budget`` bytes together; and how
+    many bytes of the stream they can follow (a segment that the end cuts is to be written again).
+
+    Raises:
+        TruncatedError: no header is there.
     """

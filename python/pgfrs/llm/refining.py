@@ -24,7 +24,7 @@ class Prompt:
         first: whether it is the first of its block; the plane is then a guess from other blocks.
         region: (left, top, right, bottom) of the pixels that it bears on.
         gain: expected fall of the squared error, summed over all samples.
-        bytes: expected bytes, marker and address included.
+        size: expected bytes, marker and address included.
     """
 
     prompt: bytes
@@ -36,7 +36,7 @@ class Prompt:
     first: bool
     region: tuple[int, int, int, int]
     gain: float
-    bytes: int
+    size: int
 
 
 def what_next(data: Any, budget: int) -> list[Prompt]:
@@ -73,7 +73,7 @@ def what_next(data: Any, budget: int) -> list[Prompt]:
             wanted.first,
             wanted.region,
             wanted.gain,
-            wanted.bytes,
+            wanted.size,
         )
         for wanted in found
     ]

@@ -200,7 +200,7 @@ impl Wanted {
 
     /// Expected bytes, marker and address included.
     #[getter]
-    fn bytes(&self) -> usize {
+    fn size(&self) -> usize {
         self.0.bytes
     }
 
