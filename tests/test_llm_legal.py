@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pgfrs
-from material import SAMPLES
+from material import REPOSITORY, SAMPLES
 from pgfrs.llm import BYTES, EVABYTE, Ids, legal, to_ids
 
 
@@ -186,3 +189,25 @@ def test_without_the_processor_it_writes_what_is_not_legal(model: Any, stream: b
         found = model.generate(rows, attention_mask=torch.ones_like(rows), max_new_tokens=300, do_sample=True, top_k=0)
     data = written(found[0])
     assert legal.start().legal_prefix(data) < len(data)
+
+
+def test_the_recipe_for_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its function for one request with real tensors; vLLM itself is a stand-in."""
+    torch = pytest.importorskip("torch", reason="no PyTorch: pip install 'pgfrs[torch]'")
+    guide = (REPOSITORY / "docs" / "recipes" / "byte-model.md").read_text()
+    [recipe] = [b for b in re.findall(r"^```py\n(.*?)^```", guide, re.MULTILINE | re.DOTALL) if "vllm" in b]
+    package = "vllm.v1.sample.logits_processor"
+    for end in (4, 7, 14, len(package)):
+        monkeypatch.setitem(sys.modules, package[:end], types.ModuleType(package[:end]))
+    monkeypatch.setattr(sys.modules[package], "AdapterLogitsProcessor", object, raising=False)
+    names: dict[str, Any] = {}
+    exec(recipe, names)
+    adapter = names["LegalBytes"]()
+    assert adapter.new_req_logits_processor(types.SimpleNamespace(extra_args=None)) is None
+    request = adapter.new_req_logits_processor(types.SimpleNamespace(extra_args={"picture": True}))
+    generator = torch.Generator().manual_seed(1)
+    output: list[int] = []
+    while len(output) < 400 and output[-1:] != [EVABYTE.eos]:
+        output.append(int(request(output, torch.randn(330, generator=generator)).argmax()))
+    data = pgfrs.llm.from_ids(output, 64)
+    assert len(data) > 20 and legal.start().legal_prefix(data) == len(data)
