@@ -146,7 +146,7 @@ def tables(results: dict[str, Any], runs: dict[str, list[dict[str, Any]]], there
             for name in there
         ),
     )
-    yield "Held-out photographs, bits, along the training (mean of runs):"
+    yield "Bits of 24 held-out photographs along the training (mean of runs):"
     steps = [point["pictures"] for point in runs[there[0]][0]["curve"]]
     yield table(
         ["pictures seen", *map(str, steps)],
