@@ -275,6 +275,20 @@ def test_zoom_adds_detail_to_one_tile(stream: bytes, chelsea: NDArray[np.uint8])
     assert np.mean(gained) > 0 and min(gained) > -1
 
 
+@pytest.mark.parametrize(
+    ("shape", "kind", "length"), [((96, 128), "u1", 3), ((96, 128), "u2", 4), ((1300, 1300), "u1", 4)]
+)
+def test_addresses_name_one_block(shape: tuple[int, int], kind: str, length: int) -> None:
+    """With one digit and with two, and in deep streams."""
+    image = (np.add.outer(np.arange(shape[0]), np.arange(shape[1])) % 97).astype(kind)
+    stream = pgfrs.encode(image, format="pgfr", max_bytes=60000)
+    addresses = {samples.zoom(stream, seed).section("address") for seed in range(4)}
+    assert {len(address) for address in addresses} == {length}
+    for seed in range(4):
+        sample = samples.zoom(stream, seed)
+        assert sample.section("middle").startswith(sample.section("address"))
+
+
 def test_repair_shows_damage_and_teaches_the_clean_stream(stream: bytes) -> None:
     for seed in range(10):
         sample = samples.repair(stream, seed, edits=4, protect=12)

@@ -8,7 +8,7 @@ which no `.pgfr` stream and no text in UTF-8 contains.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -239,7 +239,7 @@ def zoom(stream: bytes, seed: int, *, block: tuple[int, int] | None = None) -> S
     inside = [segment for segment in segments if chosen is not None and _address(segment) == chosen]
     level = max((_levels(segment)[0] for segment in inside), default=0)
     coarse = [s for s in segments if s.kind != "planes" or (_levels(s)[1] > level and level > 0)]
-    address = _marker(stream, inside[0]) if inside else b""
+    address = _marker(stream, inside[0], segments) if inside else b""
     return _sample(
         Part("prefix", False),
         Part(_joined(stream, coarse), False),
@@ -305,5 +305,21 @@ def _joined(stream: bytes, segments: Iterable[pgfrs.Segment]) -> bytes:
     return b"".join(stream[segment.start : segment.end] for segment in segments)
 
 
-def _marker(stream: bytes, segment: pgfrs.Segment) -> bytes:
-    return stream[segment.start : segment.start + 3]
+def _marker(stream: bytes, segment: pgfrs.Segment, segments: Sequence[pgfrs.Segment]) -> bytes:
+    """The marker, address and index of a segment of planes, sections 3 and 6 of the format."""
+    planes = [other for other in segments if other.kind == "planes"]
+    header = next((other.start for other in segments if other.kind == "picture"), 0)
+    deep = stream[header + 2] >> 4 & 1
+    for digits in (1, 2, 3):
+        ends = 2 + deep + digits
+        if all(_number(stream[s.start + 2 + deep : s.start + ends]) == s.index for s in planes):
+            break
+    return stream[segment.start : segment.start + ends]
+
+
+def _number(digits: bytes) -> int:
+    """A number written in base 255, the highest digit first."""
+    value = 0
+    for digit in digits:
+        value = 255 * value + digit
+    return value
