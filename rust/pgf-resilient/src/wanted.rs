@@ -36,8 +36,8 @@ pub struct Suggestion {
     pub head: Vec<u8>,
 }
 
-/// Of the coefficients that are significant when a plane begins, about this share of new ones comes with it. Measured on
-/// the photographs in `samples`, at all rates.
+/// Of the coefficients that are significant when a plane begins, about this share of new ones comes with it: an
+/// estimate, not a fit.
 const GROWTH: f64 = 0.7;
 /// But no more than this share of those that are insignificant.
 const MOST_NEW: f64 = 0.3;
