@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pgfrs
+from material import REPOSITORY
 from pgfrs.cli import cli
 from pgfrs.corpus import FOR_MODELS, Recipe, convert
 from pgfrs.llm import BYTES, EVABYTE, Ids, from_ids, jpeg, samples, to_ids
@@ -421,22 +422,46 @@ def test_labels_cover_what_is_learned(shards: Path) -> None:
     assert 0.2 * total < learned < 0.9 * total
 
 
-def test_datasets_recipe(shards: Path) -> None:
-    """As in docs/recipes/byte-model.md: shards are divided among workers by the datasets library itself."""
-    import datasets
+def recipe(word: str) -> str:
+    """The program of docs/recipes/byte-model.md with this word in it."""
+    text = (REPOSITORY / "docs" / "recipes" / "byte-model.md").read_text()
+    (program,) = (block.split("```")[0] for block in text.split("```py\n")[1:] if word in block.split("```")[0])
+    return program
 
-    def sequences(folder: str, names: list[str]) -> Any:
-        yield from packed(folder, 256, ids=EVABYTE, names=names)
 
-    dataset = datasets.IterableDataset.from_generator(
-        sequences, gen_kwargs={"folder": str(shards), "names": shard_names(shards)}
-    )
+@pytest.fixture
+def here(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with the shards under the name that the recipes have."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards").symlink_to(shards)
+    return tmp_path
+
+
+def test_the_recipe_for_datasets(here: Path) -> None:
+    """The library itself divides shards among its workers."""
+    names: dict[str, Any] = {}
+    exec(recipe("import datasets"), names)
+    dataset = names["dataset"]
+
+    def starts(rows: Any) -> int:
+        return sum(int((np.asarray(row["input_ids"]) == EVABYTE.bos).sum()) for row in rows)
+
     rows = list(dataset)
-    assert {len(row["input_ids"]) for row in rows} == {256}
-    # a list in gen_kwargs is what datasets divides among workers
+    assert {len(row["input_ids"]) for row in rows} == {8192} and starts(rows) == 30
     parts = [list(dataset.shard(num_shards=5, index=index)) for index in range(5)]
-    assert sum(np.array(row["input_ids"]).tolist().count(1) for row in rows) == 30
-    assert sum(np.array(row["input_ids"]).tolist().count(1) for part in parts for row in part) == 30
+    assert [starts(part) for part in parts] == [7, 7, 7, 7, 2]
+
+
+@needs_torch
+@pytest.mark.filterwarnings("ignore")
+def test_the_recipe_for_torch(here: Path) -> None:
+    program = (
+        recipe("PackedShards").replace("num_workers=4", "num_workers=0").replace("    ...", "    found.append(batch)")
+    )
+    found: list[Any] = []
+    exec(program, {"found": found})
+    values = np.concatenate([batch["input_ids"].numpy().ravel() for batch in found])
+    assert (values == EVABYTE.bos).sum() == 30 and {batch["labels"].shape[1] for batch in found} == {8192}
 
 
 @needs_torch
