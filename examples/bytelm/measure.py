@@ -133,9 +133,12 @@ def header(encoding: str, stream: bytes) -> bytes:
 def passes(stream: bytes) -> bool:
     """Whether the strict reader of `.pgfr` takes a stream, whatever the size that its header claims."""
     try:
-        pgfrs.decode(stream, strict=True, limits=pgfrs.Limits(max_pixels=1 << 28))
-    except pgfrs.LimitsError:
-        return True
+        pgfrs.decode(stream, strict=True, limits=codings.LIMITS)
+    except pgfrs.LimitsError:  # too large to be decoded here; its bytes can still be followed
+        from pgfrs.llm import legal
+
+        state = legal.start()
+        return all(state.advance_byte(byte) for byte in stream)
     except pgfrs.PgfError:
         return False
     return True
