@@ -83,7 +83,7 @@ def test_the_example_in_small(tmp_path: Path) -> None:
         (run,) = results[name]["of_runs"]
         assert 0.5 < run["bits_per_pixel"] < 3 and 0 <= run["decode"] <= 1
     (masked,) = results["tokens"]["of_runs"]
-    assert masked["masked_decode"] == 1
+    assert masked["masked_legal"] == 1
     text = (tmp_path / "tables.md").read_text()
     assert "Infilling" in text and "| tokens |" in text
     for plot in ("curves.png", "cuts.png", "samples.png"):
