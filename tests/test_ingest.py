@@ -276,14 +276,24 @@ def test_prefixes_and_noise_never_stop_a_batch() -> None:
 
 def test_a_budget_chooses_the_quality() -> None:
     """Detail beyond the budget is not computed; a picture that would not fill its budget is as fine as was asked."""
-    rough = photograph().resize((256, 256))
     smooth = Image.linear_gradient("L").convert("RGB")
-    for picture, expected in ((rough, 5), (smooth, 0)):
+    rough = photograph().resize((256, 256))
+    for picture, expected in ((rough, 4), (smooth, 0)):
         row = only(convert_batch([np.asarray(picture)], format="pgfr", max_bytes=5000))
         assert len(row.data) <= 5000
         assert pgfrs.read_info(row.data).quality == expected
-        finest = pgfrs.encode(np.asarray(picture), format="pgfr", max_bytes=5000)
-        loss = psnr(pgfrs.decode(finest), np.asarray(picture)) - psnr(pgfrs.decode(row.data), np.asarray(picture))
-        assert loss < 0.3, loss
     row = only(convert_batch([np.asarray(rough)], format="pgfr", max_bytes=5000, quality=8))
     assert pgfrs.read_info(row.data).quality == 8
+
+
+def test_what_a_budget_chooses_costs_little() -> None:
+    """Against the finest quality, at the same number of bytes, over the colour photographs of samples/."""
+    for budget in (2000, 5000, 10_000):
+        losses = []
+        for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"):
+            pixels = np.asarray(photograph(name).resize((256, 256)))
+            chosen = only(convert_batch([pixels], format="pgfr", max_bytes=budget)).data
+            finest = pgfrs.encode(pixels, format="pgfr", max_bytes=budget)
+            losses.append(psnr(pgfrs.decode(finest), pixels) - psnr(pgfrs.decode(chosen), pixels))
+        print(f"{budget} bytes: {np.mean(losses):+.3f} dB, at most {max(losses):+.3f}")
+        assert np.mean(losses) < 0.1, (budget, losses)

@@ -30,7 +30,7 @@ pub enum Profile {
 /// In which order segments come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Order {
-    /// The best picture at every prefix.
+    /// What helps the picture most first.
     #[default]
     Best,
     /// Coarse levels first, all of their planes.
