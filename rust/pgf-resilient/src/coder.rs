@@ -97,13 +97,12 @@ pub(crate) enum Fit {
 
 /// Reads planes.
 pub(crate) struct PlaneDecoder {
-    packed: packed::Decoder,
     tokens: tokens::Decoder,
 }
 
 impl PlaneDecoder {
     pub fn new() -> PlaneDecoder {
-        PlaneDecoder { packed: packed::Decoder::new(), tokens: tokens::Decoder::new() }
+        PlaneDecoder { tokens: tokens::Decoder::new() }
     }
 
     /// Reads `count` planes from plane `p` of a block downwards; also says how many of them are whole.
@@ -138,7 +137,7 @@ impl BitWork for Decode<'_> {
         for done in 0..count {
             let p = p - done;
             let reading = match payload {
-                Payload::Packed => coder.packed.plane(moves, parts, tiles, p, content, (&mut at, 8 * content.len())),
+                Payload::Packed => packed::read_plane(moves, parts, tiles, p, content, (&mut at, 8 * content.len())),
                 Payload::Tokens => coder.tokens.plane(moves, parts, tiles, p, content, &mut at),
             };
             match reading {

@@ -85,7 +85,7 @@ pub fn refine(
         let known = if begun { state.low } else { top };
         for p in (known..top).rev() {
             for (part, tile) in parts.iter().zip(&mut tiles.tiles) {
-                if crate::tokens::is_active(part, p) {
+                if crate::tile::is_active(part, p) {
                     tile.absorb(p - usize::from(part.lift));
                 }
             }

@@ -2,7 +2,7 @@
 
 use crate::block::{Part, shift_of};
 use crate::segment::{Address, MOST_PLANES};
-use crate::tile::Tiles;
+use crate::tile::{Tiles, is_active, words};
 use pgf::bits::{BitMoves, BitWork, dispatch};
 use pgf::{Band, Header, Mode};
 
@@ -75,13 +75,13 @@ impl BitWork for Worth<'_> {
 fn estimate(parts: &[Part], weights: &[f64], tiles: &Tiles, p: usize) -> (f64, f64) {
     let (mut gain, mut bits) = (0.0, 0.0);
     for ((part, weight), tile) in parts.iter().zip(weights).zip(&tiles.tiles) {
-        if part.width == 0 || part.height == 0 || p < usize::from(part.lift) {
+        if !is_active(part, p) {
             continue;
         }
         let n = p - usize::from(part.lift);
+        let plane = if n < tile.top { &tile.planes[n] } else { &[0; 32] };
         let (mut found, mut refined) = (0, 0);
-        for (y, old) in tile.rows().iter().enumerate().take(part.height.into()) {
-            let bits = if n < tile.top { tile.planes[n][y] } else { 0 };
+        for (old, bits) in words(tile.rows()).zip(words(plane)) {
             found += (bits & !old).count_ones();
             refined += old.count_ones();
         }

@@ -4,8 +4,8 @@ use crate::base;
 use crate::block::{Geometry, Part, band_size};
 use crate::picture::Picture;
 use crate::tile::{Tile, Tiles};
-use pgf::rows::{ROW, split_i16, split_i32};
-use pgf::{Band, BandRows, Coefficients, Lifted, Result, Row};
+use pgf::rows::{Patch, split_i16, split_i32};
+use pgf::{Band, BandPatch, BandRows, Coefficients, Lifted, Result};
 
 /// What of the coarsest band of a plane the base leaves, and the base itself.
 pub(crate) struct Base {
@@ -76,53 +76,27 @@ impl<'a> Pyramid<'a> {
 
     fn load_part(&self, part: &Part, base: &Base, tile: &mut Tile) {
         let plane = usize::from(part.plane);
-        let (x, width) = (part.x as usize, usize::from(part.width));
+        let (x, y) = (part.x as usize, part.y as usize);
+        let (width, height) = (usize::from(part.width), usize::from(part.height));
         let header = self.coefficients.header();
-        if part.band == Band::LL {
-            return load_rows(part, tile, |y| Row::Wide(&base.residual[y * base.width + x..][..width]));
-        }
-        if part.level > header.levels {
-            let (further, level) = (&self.further[plane], part.level - header.levels);
-            return load_rows(part, tile, |y| Row::Wide(&further.row(level, part.band, y)[x..x + width]));
-        }
-        let [hl, lh, hh] = &self.details[plane][usize::from(part.level) - 1];
-        let rows = match part.band {
-            Band::HL => hl,
-            Band::LH => lh,
-            _ => hh,
+        let patch = if part.band == Band::LL {
+            let data = &base.residual[y * base.width + x..];
+            BandPatch::Wide(Patch { data, stride: base.width, width, height })
+        } else if part.level > header.levels {
+            let level = part.level - header.levels;
+            BandPatch::Wide(self.further[plane].patch(level, part.band, (x, y), (width, height)))
+        } else {
+            let [hl, lh, hh] = &self.details[plane][usize::from(part.level) - 1];
+            let rows = match part.band {
+                Band::HL => hl,
+                Band::LH => lh,
+                _ => hh,
+            };
+            rows.patch((x, y), (width, height))
         };
-        load_rows(part, tile, |y| match rows.row(y) {
-            Row::Narrow(row) => Row::Narrow(&row[x..x + width]),
-            Row::Wide(row) => Row::Wide(&row[x..x + width]),
-        });
-    }
-}
-
-fn load_rows<'r>(part: &Part, tile: &mut Tile, row: impl Fn(usize) -> Row<'r>) {
-    let mut split = [0u32; ROW];
-    for y in 0..usize::from(part.height) {
-        let negative = &mut tile.negative[y];
-        let top = match row(part.y as usize + y) {
-            Row::Narrow(row) => split_i16(row, negative, &mut split),
-            Row::Wide(row) => split_i32(row, negative, &mut split),
+        tile.top = match &patch {
+            BandPatch::Narrow(patch) => split_i16(patch, &mut tile.negative, &mut tile.planes),
+            BandPatch::Wide(patch) => split_i32(patch, &mut tile.negative, &mut tile.planes),
         };
-        if top > tile.top {
-            tile.reserve(top);
-            // Rows above had no such planes.
-            for plane in &mut tile.planes[tile.top..top] {
-                *plane = [0; 32];
-            }
-            tile.top = top;
-        }
-        for (plane, bits) in tile.planes.iter_mut().zip(&split[..top]) {
-            plane[y] = *bits;
-        }
-        for plane in &mut tile.planes[top..tile.top] {
-            plane[y] = 0;
-        }
-    }
-    // Rows behind the end.
-    for plane in &mut tile.planes[..tile.top] {
-        plane[usize::from(part.height)..].fill(0);
     }
 }

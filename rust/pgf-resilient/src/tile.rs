@@ -6,9 +6,6 @@ use pgf::Band;
 /// One bit for every coefficient of a part; bit `x` of row `y`.
 pub(crate) type Rows = [u32; SIDE];
 
-/// Planes that tiles of photographs of 8 bits have at most, mostly.
-const USUAL_PLANES: usize = 10;
-
 /// Most planes of a magnitude.
 pub(crate) const MAX_PLANES: usize = 32;
 
@@ -53,8 +50,6 @@ impl Tile {
     /// Makes planes below `count` available, new ones as zeros.
     pub fn reserve(&mut self, count: usize) {
         if self.planes.len() < count {
-            // Rows come one after another, each perhaps with a plane more than the last.
-            self.planes.reserve(count.max(USUAL_PLANES) - self.planes.len());
             self.planes.resize(count, [0; SIDE]);
         }
     }
@@ -99,13 +94,20 @@ pub(crate) struct Tiles {
 
 /// The coefficients of a part that are not significant, by how likely they become so: most likely last.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Classes(pub [Rows; 3]);
+pub(crate) struct Classes {
+    /// Those of a class of which there are none mean nothing.
+    pub rows: [Rows; 3],
+    /// How many there are; 0 in parts that have no bits in the plane.
+    pub lengths: [u32; 3],
+}
+
+const NO_CLASSES: Classes = Classes { rows: [[0; SIDE]; 3], lengths: [0; 3] };
 
 impl Tiles {
     /// Prepares for a block of so many parts.
     pub fn start(&mut self, parts: usize) {
         self.tiles.resize_with(parts.max(self.tiles.len()), Tile::new);
-        self.classes.resize(parts.max(self.classes.len()), Classes([[0; SIDE]; 3]));
+        self.classes.resize(parts.max(self.classes.len()), NO_CLASSES);
         for tile in &mut self.tiles[..parts] {
             tile.clear();
         }
@@ -137,14 +139,21 @@ impl Tiles {
     #[inline(always)]
     pub fn classes(&mut self, parts: &[Part], p: usize) -> (&mut [Tile], &[Classes]) {
         for (i, part) in parts.iter().enumerate() {
-            if part.width == 0 || part.height == 0 || p < usize::from(part.lift) {
-                continue;
+            if is_active(part, p) {
+                let siblings = siblings(parts, i).map(|s| s.map(|s| &self.tiles[s]));
+                classify(part, &self.tiles[i], siblings, &mut self.classes[i]);
+            } else {
+                self.classes[i].lengths = [0; 3];
             }
-            let siblings = siblings(parts, i);
-            self.classes[i] = classify(part, &self.tiles[i], siblings.map(|s| s.map(|s| &self.tiles[s])));
         }
         (&mut self.tiles[..parts.len()], &self.classes[..parts.len()])
     }
+}
+
+/// Whether a part has bits in plane `p` of its block.
+#[inline(always)]
+pub(crate) fn is_active(part: &Part, p: usize) -> bool {
+    part.width > 0 && part.height > 0 && p >= usize::from(part.lift)
 }
 
 /// The other two bands of a part's level; LL has none.
@@ -165,17 +174,20 @@ pub(crate) fn columns(part: &Part) -> u32 {
 /// Class of every insignificant coefficient, from `sc`, twice the number of significant horizontal and vertical
 /// neighbours plus that of diagonal neighbours and siblings: 2 from `sc` = 3 on, 1 from 1 on, else 0.
 #[inline(always)]
-fn classify(part: &Part, tile: &Tile, siblings: [Option<&Tile>; 2]) -> Classes {
+fn classify(part: &Part, tile: &Tile, siblings: [Option<&Tile>; 2], out: &mut Classes) {
     const NONE: [u32; SIDE + 2] = [0; SIDE + 2];
     let columns = columns(part);
+    let (height, area) = (usize::from(part.height), u32::from(part.width) * u32::from(part.height));
+    if tile.is_blank() && siblings.iter().flatten().all(|t| t.is_blank()) {
+        out.rows[0][..height].fill(columns);
+        out.rows[0][height..].fill(0);
+        out.lengths = [area, 0, 0];
+        return;
+    }
     let s = &tile.significant;
     let a = siblings[0].map_or(&NONE, |t| &t.significant);
     let b = siblings[1].map_or(&NONE, |t| &t.significant);
-    let mut out = [[0; SIDE]; 3];
-    if tile.is_blank() && siblings.iter().flatten().all(|t| t.is_blank()) {
-        out[0][..usize::from(part.height)].fill(columns);
-        return Classes(out);
-    }
+    let [none, some, most] = &mut out.rows;
     for y in 0..SIDE {
         let (above, here, below) = (s[y], s[y + 1], s[y + 2]);
         let (l, r) = (here << 1, here >> 1);
@@ -190,12 +202,38 @@ fn classify(part: &Part, tile: &Tile, siblings: [Option<&Tile>; 2]) -> Classes {
         let three6 = (c0 & c1) | ((c0 | c1) & (s0 | s1));
         let two = two4 | (any4 & any6) | three6;
         let one = any4 | any6;
-        let free = if y < usize::from(part.height) { !here & columns } else { 0 };
-        out[2][y] = two & free;
-        out[1][y] = one & !two & free;
-        out[0][y] = !(one | two) & free;
+        let free = !here & columns;
+        most[y] = two & free;
+        some[y] = one & !two & free;
+        none[y] = !(one | two) & free;
     }
-    Classes(out)
+    if height < SIDE {
+        for rows in &mut out.rows {
+            rows[height..].fill(0);
+        }
+    }
+    let count = |rows: &Rows| words(rows).map(u64::count_ones).sum::<u32>();
+    let (some, most) = (count(&out.rows[1]), count(&out.rows[2]));
+    out.lengths = [area - count(tile.rows()) - some - most, some, most];
+}
+
+/// Rows two by two, as words: their bits in order are those of the rows in order.
+#[inline(always)]
+pub(crate) fn words(rows: &Rows) -> impl Iterator<Item = u64> {
+    rows.as_chunks::<2>().0.iter().map(|[a, b]| u64::from(*a) | u64::from(*b) << 32)
+}
+
+/// Rows two by two, to be changed with [`add`].
+#[inline(always)]
+pub(crate) fn words_mut(rows: &mut Rows) -> impl Iterator<Item = &mut [u32; 2]> {
+    rows.as_chunks_mut::<2>().0.iter_mut()
+}
+
+/// Adds ones to two rows.
+#[inline(always)]
+pub(crate) fn add(rows: &mut [u32; 2], bits: u64) {
+    rows[0] |= bits as u32;
+    rows[1] |= (bits >> 32) as u32;
 }
 
 /// A string of bits under construction or taken apart, 64 to the word.
@@ -275,25 +313,6 @@ pub(crate) fn low_bits(count: u32) -> u64 {
     if count == 0 { 0 } else { u64::MAX >> (64 - count) }
 }
 
-/// Rows `2 i` and `2 i + 1` as one word: its bits in order are those of the rows in order.
-#[inline(always)]
-pub(crate) fn pair(rows: &Rows, i: usize) -> u64 {
-    u64::from(rows[2 * i]) | u64::from(rows[2 * i + 1]) << 32
-}
-
-/// Adds ones to rows `2 i` and `2 i + 1`.
-#[inline(always)]
-pub(crate) fn add_pair(rows: &mut Rows, i: usize, bits: u64) {
-    rows[2 * i] |= bits as u32;
-    rows[2 * i + 1] |= (bits >> 32) as u32;
-}
-
-/// Pairs of rows that a part has.
-#[inline(always)]
-pub(crate) fn pairs(part: &Part) -> usize {
-    usize::from(part.height).div_ceil(2)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,10 +368,14 @@ mod tests {
             };
             let (tile, a, b) = (random(), random(), random());
             let siblings = if round % 2 == 0 { [Some(&a), Some(&b)] } else { [None, None] };
-            let classes = classify(&part, &tile, siblings);
+            let mut classes = NO_CLASSES;
+            classify(&part, &tile, siblings, &mut classes);
+            for (class, rows) in classes.rows.iter().enumerate() {
+                assert_eq!(classes.lengths[class], rows.iter().map(|r| r.count_ones()).sum::<u32>());
+            }
             for y in 0..32 {
                 for x in 0..32 {
-                    let found: Vec<_> = (0..3).filter(|c| classes.0[*c][y] >> x & 1 == 1).collect();
+                    let found: Vec<_> = (0..3).filter(|c| classes.rows[*c][y] >> x & 1 == 1).collect();
                     let expected: Vec<_> = slow_class(&part, &tile, siblings, x, y).into_iter().collect();
                     assert_eq!(found, expected, "at {x}, {y}");
                 }

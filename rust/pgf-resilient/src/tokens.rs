@@ -6,7 +6,7 @@
 
 use crate::block::Part;
 use crate::packed::Reading;
-use crate::tile::{BitString, Rows, Tile, Tiles, add_pair, columns, low_bits, pair, pairs};
+use crate::tile::{BitString, Rows, Tile, Tiles, add, columns, is_active, low_bits, words, words_mut};
 use pgf::bits::BitMoves;
 
 /// Runs below this many zeros end in a coefficient: the byte is `2 * run + sign`.
@@ -43,11 +43,6 @@ fn free(part: &Part, tile: &Tile) -> Rows {
     free
 }
 
-/// Whether a part has bits in plane `p` of its block.
-pub(crate) fn is_active(part: &Part, p: usize) -> bool {
-    part.width > 0 && part.height > 0 && p >= usize::from(part.lift)
-}
-
 impl Encoder {
     pub fn new() -> Encoder {
         Encoder { hits: BitString::new(), negative: BitString::new(), refinement: BitString::new() }
@@ -62,14 +57,13 @@ impl Encoder {
         for (part, tile) in parts.iter().zip(&mut tiles.tiles).filter(|(part, _)| is_active(part, p)) {
             let n = p - usize::from(part.lift);
             let free = free(part, tile);
-            for i in 0..pairs(part) {
-                let free = pair(&free, i);
-                let bits = if n < tile.top { pair(&tile.planes[n], i) } else { 0 };
+            let plane = if n < tile.top { &tile.planes[n] } else { &[0; 32] };
+            let bits = words(plane).zip(words(&tile.negative)).zip(words(tile.rows()));
+            for (free, ((bits, negative), old)) in words(&free).zip(bits) {
                 let hits = bits & free;
                 let count = free.count_ones();
                 self.hits.push(moves.compact(hits, free), count);
-                self.negative.push(moves.compact(pair(&tile.negative, i) & hits, free), count);
-                let old = pair(tile.rows(), i);
+                self.negative.push(moves.compact(negative & hits, free), count);
                 self.refinement.push(moves.compact(bits, old), old.count_ones());
             }
             tile.absorb(n);
@@ -203,20 +197,21 @@ impl Decoder {
             tile.reserve(n + 1);
             let free = free(part, tile);
             let mut plane = [0; 32];
-            tile.partial = [0; 32];
-            for i in 0..pairs(part) {
-                let free = pair(&free, i);
+            let mut partial = [0; 32];
+            let significant: &Rows = tile.significant[1..33].try_into().expect("as many rows");
+            let out = words_mut(&mut plane).zip(words_mut(&mut tile.negative)).zip(words_mut(&mut partial));
+            for ((free, old), ((plane, negative), partial)) in words(&free).zip(words(significant)).zip(out) {
                 let count = free.count_ones();
-                add_pair(&mut plane, i, moves.expand(self.hits.get(hit, count), free));
-                add_pair(&mut tile.negative, i, moves.expand(self.negative.get(hit, count), free));
-                add_pair(&mut tile.partial, i, prefix(moves, known, hit, free));
+                add(plane, moves.expand(self.hits.get(hit, count), free));
+                add(negative, moves.expand(self.negative.get(hit, count), free));
+                add(partial, prefix(moves, known, hit, free));
                 hit += count as usize;
-                let old = pair(tile.rows(), i);
                 let count = old.count_ones();
-                add_pair(&mut plane, i, moves.expand(self.refinement.get(bit, count), old));
-                add_pair(&mut tile.partial, i, prefix(moves, refined, bit, old));
+                add(plane, moves.expand(self.refinement.get(bit, count), old));
+                add(partial, prefix(moves, refined, bit, old));
                 bit += count as usize;
             }
+            tile.partial = partial;
             tile.planes[n] = plane;
             tile.top = tile.top.max(n + 1);
             tile.low = n + 1;

@@ -10,7 +10,7 @@ use crate::conceal;
 use crate::order::{power_of_four, weight};
 use crate::reader::{Contents, read};
 use crate::segment::{Address, DETAIL, write_address};
-use crate::tokens::is_active;
+use crate::tile::is_active;
 use pgf::{Limits, Rect, Result};
 
 /// A segment of one plane that would help.

@@ -425,7 +425,7 @@ fn floors(
 fn slope(parts: &[Part], weights: &[f64], tiles: &mut Tiles, p: usize) -> (f64, f64) {
     let (gain, bits) = worth(parts, weights, tiles, p);
     for (part, tile) in parts.iter().zip(&mut tiles.tiles) {
-        if crate::tokens::is_active(part, p) {
+        if crate::tile::is_active(part, p) {
             tile.absorb(p - usize::from(part.lift));
         }
     }

@@ -5,6 +5,7 @@ use crate::decode::{Peaks, crop, invert};
 use crate::error::{Error, Result};
 use crate::header::{FileHeader, Header, Limits, Palette, flags};
 use crate::image::{Class, Mode, SampleType, Samples, SamplesMut};
+use crate::rows::{Patch, PatchMut};
 use crate::wavelet::{Forward, Frame, Inverse};
 
 /// A row of a band, in the width that its planes have.
@@ -14,6 +15,24 @@ pub enum Row<'a> {
     Narrow(&'a [i16]),
     /// 32-bit planes.
     Wide(&'a [i32]),
+}
+
+/// A rectangle of a band, in the width that its planes have.
+#[derive(Debug)]
+pub enum BandPatch<'a> {
+    /// 16-bit planes.
+    Narrow(Patch<'a, i16>),
+    /// 32-bit planes.
+    Wide(Patch<'a, i32>),
+}
+
+/// A rectangle of a band to be written.
+#[derive(Debug)]
+pub enum BandPatchMut<'a> {
+    /// 16-bit planes: values are saturated by the caller.
+    Narrow(PatchMut<'a, i16>),
+    /// 32-bit planes.
+    Wide(PatchMut<'a, i32>),
 }
 
 /// A row of a band to be written.
@@ -51,6 +70,19 @@ impl<'a> BandRows<'a> {
             Planes::Wide(p) => Row::Wide(self.frame.row(&p[self.plane].buffers[0], y)),
         }
     }
+
+    /// A rectangle inside the band, not empty.
+    pub fn patch(&self, (x, y): (usize, usize), (width, height): (usize, usize)) -> BandPatch<'a> {
+        let (start, stride) = self.frame.place((x, y), (width, height));
+        match self.planes {
+            Planes::Narrow(p) => {
+                BandPatch::Narrow(Patch { data: &p[self.plane].buffers[0][start..], stride, width, height })
+            }
+            Planes::Wide(p) => {
+                BandPatch::Wide(Patch { data: &p[self.plane].buffers[0][start..], stride, width, height })
+            }
+        }
+    }
 }
 
 /// One band of one plane, to be written row by row.
@@ -78,6 +110,21 @@ impl BandRowsMut<'_> {
         match self.planes {
             Planes::Narrow(p) => RowMut::Narrow(self.frame.row_mut(&mut p[self.plane].buffers[self.buffer], y)),
             Planes::Wide(p) => RowMut::Wide(self.frame.row_mut(&mut p[self.plane].buffers[self.buffer], y)),
+        }
+    }
+
+    /// A rectangle inside the band, not empty.
+    pub fn patch(&mut self, (x, y): (usize, usize), (width, height): (usize, usize)) -> BandPatchMut<'_> {
+        let (start, stride) = self.frame.place((x, y), (width, height));
+        match self.planes {
+            Planes::Narrow(p) => {
+                let data = &mut p[self.plane].buffers[self.buffer][start..];
+                BandPatchMut::Narrow(PatchMut { data, stride, width, height })
+            }
+            Planes::Wide(p) => {
+                let data = &mut p[self.plane].buffers[self.buffer][start..];
+                BandPatchMut::Wide(PatchMut { data, stride, width, height })
+            }
         }
     }
 }
@@ -327,6 +374,12 @@ impl Lifted {
     /// Row `y` of a band; levels count from 1, LL of level `n` is what `n` levels leave.
     pub fn row(&self, level: u8, band: Band, y: usize) -> &[i32] {
         self.frame(level, band).row(&self.data, y)
+    }
+
+    /// A rectangle inside a band, not empty.
+    pub fn patch(&self, level: u8, band: Band, (x, y): (usize, usize), size: (usize, usize)) -> Patch<'_, i32> {
+        let (start, stride) = self.frame(level, band).place((x, y), size);
+        Patch { data: &self.data[start..], stride, width: size.0, height: size.1 }
     }
 
     /// As [`row`](Self::row), to be changed.

@@ -117,6 +117,12 @@ impl Frame {
         self.offset + y * self.stride
     }
 
+    /// Index of the first sample of a rectangle inside the frame, and samples from one of its rows to the next.
+    pub fn place(&self, (x, y): (usize, usize), (width, height): (usize, usize)) -> (usize, usize) {
+        assert!(x + width <= self.width && y + height <= self.height, "a rectangle inside the frame");
+        (self.start(y) + x, self.stride)
+    }
+
     #[inline(always)]
     pub fn row<'a, T>(&self, data: &'a [T], y: usize) -> &'a [T] {
         &data[self.start(y)..][..self.width]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Chains, Frame, Mask, Room};
 use crate::block::Part;
 use crate::packed::{HIGHEST, PASSES, RULES, width_of};
+use crate::tile::is_active;
 use crate::tile::{Rows, Tiles};
-use crate::tokens::is_active;
 
 /// The passes of a plane in order: class 2, refinement, class 1, class 0; then the plane has ended.
 const REFINEMENT: u8 = 1;
@@ -179,10 +179,10 @@ impl Plan {
             for (pass, length) in lengths.iter_mut().enumerate() {
                 *length += match pass as u8 {
                     REFINEMENT => count(rows),
-                    pass => count(&found.0[class_of(pass)]),
+                    pass => found.lengths[class_of(pass)],
                 };
             }
-            classes.push(found.0);
+            classes.push(std::array::from_fn(|c| if found.lengths[c] > 0 { found.rows[c] } else { [0; 32] }));
         }
         Plan { before, classes, lengths }
     }

@@ -1,7 +1,8 @@
 //! A plane of tokens, byte by byte: how many coefficients are left and which of a part become significant.
 
 use super::{Chains, Frame, Mask, Room};
-use crate::tokens::{BITS_PER_BYTE, LONGEST_RUN, PAIR_GAPS, PAIR_RUNS, PAIRS, REST, ZEROS, is_active};
+use crate::tile::is_active;
+use crate::tokens::{BITS_PER_BYTE, LONGEST_RUN, PAIR_GAPS, PAIR_RUNS, PAIRS, REST, ZEROS};
 
 /// Parts of a block at most: two planes of LL and of two levels.
 pub(super) const MOST_PARTS: usize = 16;
