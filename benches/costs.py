@@ -61,15 +61,11 @@ def level_costs(pictures: Sequence[Photograph], rounds: int) -> Json:
     return result
 
 
-def _touched(start: int, end: int, size: int, tiles: int) -> int:
-    """How many of so many equal parts of a side a stretch of it touches."""
-    return math.ceil(end * tiles / size) - start * tiles // size
-
-
 def region_costs(pictures: Sequence[Photograph], rounds: int) -> Json:
     """Decoding the middle of tiled pictures, as a share of decoding everything.
 
-    ``tiles`` is the share of the tiles of the finest level that the region touches.
+    ``read`` is the share of the macroblocks that the decoder reads for it: the region's tiles of all levels, and those
+    next to them that the filters reach into.
     """
     result: Json = {}
     for title, quality in (("lossless", lambda _: 0), ("about 1 bit per pixel", _near_one_bit)):
@@ -79,23 +75,22 @@ def region_costs(pictures: Sequence[Photograph], rounds: int) -> Json:
         shares = []
         for divisor in REGION_SIDES:
             row: list[Callable[[], object]] = []
-            tiles_touched, area = [], []
+            read, area = [], []
             for picture, data in zip(pictures, files, strict=True):
                 height, width = picture.pixels.shape[:2]
                 w, h = width // divisor, height // divisor
                 left, top = (width - w) // 2, (height - h) // 2
                 box = (left, top, left + w, top + h)
                 row.append(partial(pgfrs.decode, data, region=box))
-                tiles = 2 ** (pgfrs.read_info(data).levels - 1)
-                touched = _touched(left, left + w, width, tiles) * _touched(top, top + h, height, tiles)
-                tiles_touched.append(touched / tiles**2)
+                blocks = [pgfrs.decode_with_report(data, region=part)[1].macroblocks for part in (box, None)]
+                read.append(blocks[0] / blocks[1])
                 area.append(w * h / (width * height))
             rows.append(row)
-            shares.append((statistics.mean(area), statistics.mean(tiles_touched)))
+            shares.append((statistics.mean(area), statistics.mean(read)))
         seconds = _median_sums(rows, rounds)
         result[title] = [
-            {"sides": f"1/{divisor}", "area": area, "tiles": tiles, "share": s / seconds[0]}
-            for divisor, (area, tiles), s in zip(REGION_SIDES, shares, seconds[1:], strict=True)
+            {"sides": f"1/{divisor}", "area": area, "read": read, "share": s / seconds[0]}
+            for divisor, (area, read), s in zip(REGION_SIDES, shares, seconds[1:], strict=True)
         ]
     return result
 

@@ -106,12 +106,12 @@ def _costs(record: Json) -> list[str]:
     text += ["Decoding to a level, as a share of decoding everything:"]
     text += [markdown(("", *(f"level {k}" for k in range(count))), rows)]
     rows = [
-        [f"{title}, {r['sides']} of the sides", f"{r['area']:.3f}", f"{r['tiles']:.3f}", f"{r['share']:.3f}"]
+        [f"{title}, {r['sides']} of the sides", f"{r['area']:.3f}", f"{r['read']:.3f}", f"{r['share']:.3f}"]
         for title, regions in record["regions"].items()
         for r in regions
     ]
     text += ["Decoding the middle of tiled pictures, as a share of decoding everything:"]
-    text += [markdown(("region", "area", "tiles of the finest level", "time"), rows)]
+    text += [markdown(("region", "area", "macroblocks read", "time"), rows)]
     threads = record["threads"]
     if threads["measured"]:
         rows = [

@@ -4,13 +4,49 @@ use crate::base;
 use crate::block::Part;
 use crate::picture::NO_LIMIT;
 use crate::tile::{MAX_PLANES, Tile};
-use pgf::{Band, Header, Rect};
+use pgf::rows::{Known, join_i16};
+use pgf::{Band, BandPatchMut, Header, Rect};
 
 /// Where in its interval a coefficient is put whose lower planes are missing. Measured optimum, flat from 0.34 to
 /// 0.38: magnitudes fall off within an interval.
 pub(crate) const RECONSTRUCTION: f64 = 0.36;
 
-/// The values of a row of a part, in steps of `2^-shift` of the stored integers: `shift` bits are added below.
+/// Writes the values of a part, from column and row `from` on, in steps of `2^-shift` of the stored integers: `shift`
+/// bits are added below. Rows without any value but zero are left as they are, and must be zero.
+pub(crate) fn place(tile: &Tile, shift: u32, from: (usize, usize), out: &mut BandPatchMut<'_>) {
+    let offset = |known: usize| if known == 0 { 0 } else { estimate(0, known as u32, shift) };
+    let known = Known {
+        significant: tile.rows(),
+        negative: &tile.negative,
+        planes: &tile.planes,
+        top: tile.top,
+        low: tile.low,
+        partial: &tile.partial,
+        shift,
+        offsets: [tile.low, tile.low.saturating_sub(1)].map(|n| offset(n).min(i16::MAX.into()) as i16),
+    };
+    let mut row = [0; 32];
+    match out {
+        BandPatchMut::Narrow(patch) if known.is_narrow() => join_i16(&known, from, patch),
+        BandPatchMut::Narrow(patch) => {
+            for y in (0..patch.height).filter(|y| known.significant[from.1 + y] != 0) {
+                values(tile, from.1 + y, shift, &mut row);
+                for (slot, v) in patch.row(y).iter_mut().zip(&row[from.0..]) {
+                    *slot = (*v).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+                }
+            }
+        }
+        BandPatchMut::Wide(patch) => {
+            for y in (0..patch.height).filter(|y| known.significant[from.1 + y] != 0) {
+                values(tile, from.1 + y, shift, &mut row);
+                let width = patch.width;
+                patch.row(y).copy_from_slice(&row[from.0..from.0 + width]);
+            }
+        }
+    }
+}
+
+/// The values of a row of a part, as [`place`] writes them.
 pub(crate) fn values(tile: &Tile, y: usize, shift: u32, out: &mut [i32]) {
     out.fill(0);
     let mut rest = tile.rows()[y];

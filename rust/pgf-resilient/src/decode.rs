@@ -30,14 +30,16 @@ pub(crate) fn coefficients(
             if part.width == 0 || tile.top == 0 {
                 continue;
             }
-            for y in 0..usize::from(part.height) {
-                let width = usize::from(part.width);
-                conceal::values(tile, y, 0, &mut row);
-                if low.put(part, y, &row[..width]) {
-                    continue;
+            let (width, height) = (usize::from(part.width), usize::from(part.height));
+            if low.takes(part) {
+                for y in 0..height {
+                    conceal::values(tile, y, 0, &mut row);
+                    low.put(part, y, &row[..width]);
                 }
+            } else {
                 let mut rows = out.rows_mut(part.plane.into(), part.level, part.band)?;
-                put(&mut rows.row(part.y as usize + y), part.x as usize, &row[..width]);
+                let mut patch = rows.patch((part.x as usize, part.y as usize), (width, height));
+                conceal::place(tile, 0, (0, 0), &mut patch);
             }
         }
     }
@@ -96,8 +98,13 @@ impl Low {
         Low { levels, stored, planes }
     }
 
-    /// Takes a row of a part, if it belongs here.
-    fn put(&mut self, part: &Part, y: usize, values: &[i32]) -> bool {
+    /// Whether a part belongs here.
+    fn takes(&self, part: &Part) -> bool {
+        part.band == Band::LL || part.level > self.stored
+    }
+
+    /// Takes a row of a part that belongs here.
+    fn put(&mut self, part: &Part, y: usize, values: &[i32]) {
         let (x, y) = (part.x as usize, part.y as usize + y);
         let plane = usize::from(part.plane);
         if part.band == Band::LL {
@@ -105,14 +112,10 @@ impl Low {
             for (slot, v) in row[x..].iter_mut().zip(values) {
                 *slot = slot.wrapping_add(*v);
             }
-            return true;
-        }
-        if part.level <= self.stored {
-            return false;
+            return;
         }
         let row = self.planes[plane].row_mut(part.level - self.stored, part.band, y);
         row[x..x + values.len()].copy_from_slice(values);
-        true
     }
 
     /// The quantised coarsest band of a plane, row by row.
@@ -148,7 +151,7 @@ pub(crate) fn pixels(
                 continue;
             }
             let width = usize::from(part.width);
-            if part.band == Band::LL || part.level > header.levels {
+            if low.takes(part) {
                 for y in 0..usize::from(part.height) {
                     conceal::values(tile, y, 0, &mut row);
                     low.put(part, y, &row[..width]);
@@ -159,14 +162,9 @@ pub(crate) fn pixels(
             let window = synthesis.window(part.plane.into(), part.level, part.band).expect("checked above");
             let shift = shift_of(&header, part.level, part.band);
             let mut rows = synthesis.rows_mut(part.plane.into(), part.level, part.band).expect("checked above");
-            for y in ys {
-                if tile.rows()[y - part.y as usize] == 0 {
-                    continue;
-                }
-                conceal::values(tile, y - part.y as usize, shift, &mut row);
-                let from = xs.start - part.x as usize;
-                put(&mut rows.row(y - window.y), xs.start - window.x, &row[from..from + xs.len()]);
-            }
+            let from = (xs.start - part.x as usize, ys.start - part.y as usize);
+            let mut patch = rows.patch((xs.start - window.x, ys.start - window.y), (xs.len(), ys.len()));
+            conceal::place(tile, shift, from, &mut patch);
         }
     }
     for plane in 0..usize::from(header.channels) {

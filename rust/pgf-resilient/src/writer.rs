@@ -118,17 +118,13 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
     }
     let mut geometry = Geometry::new(&picture)?;
     let mut bases: Vec<Base> = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();
-    let mut tiles = Tiles::default();
-    if !picture.deep {
+    let mut loaded = Loaded::new(&geometry, &pyramid, &bases);
+    if !picture.deep && loaded.tops.iter().any(|top| *top > 16) {
         // Hostile or huge pictures can exceed the short addresses.
-        for block in 0..geometry.blocks.len() {
-            if pyramid.load(&geometry, &bases, block, &mut tiles) > 16 {
-                picture.deep = true;
-                geometry = Geometry::new(&picture)?;
-                bases = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();
-                break;
-            }
-        }
+        picture.deep = true;
+        geometry = Geometry::new(&picture)?;
+        bases = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();
+        loaded = Loaded::new(&geometry, &pyramid, &bases);
     }
     for (group, limit) in picture.outlier.iter_mut().enumerate() {
         let planes = if group == 0 { 0..1 } else { 1..channels };
@@ -143,7 +139,8 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
         user_data: &coefficients.user_data,
     };
     let mut out = opening(&picture, &known, &extras);
-    let coded = code_planes(&picture, &geometry, &pyramid, &bases, options, out.len())?;
+    let source = Source { picture: &picture, geometry: &geometry, pyramid: &pyramid, bases: &bases };
+    let coded = code_planes(&source, loaded, options, out.len());
     let planned = planned(&picture, &geometry, &coded, options);
     let limit = options.max_bytes.unwrap_or(usize::MAX);
     if limit < picture.to_bytes().len() + 2 {
@@ -304,121 +301,160 @@ pub(crate) const USER_CHUNK: usize = 64;
 /// Digits of the index of a piece of user data.
 pub(crate) const USER_DIGITS: usize = 4;
 
+/// Up to so many blocks are kept as they are loaded; of larger pictures they are loaded again.
+const MOST_KEPT: usize = 256;
+
+/// The blocks of a picture as planes.
+struct Loaded {
+    /// The number of planes, by block.
+    tops: Vec<usize>,
+    /// The planes, by block; of large pictures none.
+    kept: Vec<Tiles>,
+}
+
+impl Loaded {
+    fn new(geometry: &Geometry, pyramid: &Pyramid<'_>, bases: &[Base]) -> Loaded {
+        let keep = geometry.blocks.len() <= MOST_KEPT;
+        let mut loaded = Loaded { tops: Vec::with_capacity(geometry.blocks.len()), kept: Vec::new() };
+        let mut tiles = Tiles::default();
+        for block in 0..geometry.blocks.len() {
+            loaded.tops.push(pyramid.load(geometry, bases, block, &mut tiles));
+            if keep {
+                loaded.kept.push(std::mem::take(&mut tiles));
+            }
+        }
+        loaded
+    }
+}
+
+/// What is coded, and how it is cut.
+struct Source<'a> {
+    picture: &'a Picture,
+    geometry: &'a Geometry,
+    pyramid: &'a Pyramid<'a>,
+    bases: &'a [Base],
+}
+
+impl Source<'_> {
+    fn weights(&self, block: usize, chroma: f64) -> Vec<f64> {
+        self.geometry.parts_of(block).iter().map(|part| weight(&self.picture.header, part, chroma)).collect()
+    }
+}
+
 /// Codes all planes of all blocks, or as many of the best as `max_bytes` can hold.
-fn code_planes(
-    picture: &Picture,
-    geometry: &Geometry,
-    pyramid: &Pyramid<'_>,
-    bases: &[Base],
-    options: &StreamOptions,
-    opening: usize,
-) -> Result<Coded> {
-    let header = &picture.header;
-    let mut encoder = PlaneEncoder::new(picture.payload);
-    let mut tiles = Tiles::default();
-    let mut blocks = Vec::with_capacity(geometry.blocks.len());
-    let mut loaded = Vec::new();
-    let floors = match options.max_bytes {
+fn code_planes(source: &Source<'_>, mut loaded: Loaded, options: &StreamOptions, opening: usize) -> Coded {
+    let geometry = source.geometry;
+    let budget = match options.max_bytes {
         Some(budget) if options.order == Order::Best && options.first.is_none() => {
-            let budget = budget.saturating_sub(opening);
-            Some(floors(picture, geometry, pyramid, bases, options, budget, &mut loaded)?)
+            Some(budget.saturating_sub(opening) as f64)
         }
         _ => None,
     };
-    for block in 0..geometry.blocks.len() {
-        let floor = floors.as_ref().map_or(0, |f| f[block]);
+    let floors = match budget {
+        Some(budget) if !loaded.kept.is_empty() => return code_steepest(source, loaded, options, budget),
+        Some(budget) => floors(source, &loaded.tops, options, budget),
+        None => vec![0; geometry.blocks.len()],
+    };
+    let mut encoder = PlaneEncoder::new(source.picture.payload);
+    let mut room = Tiles::default();
+    let mut blocks = Vec::with_capacity(geometry.blocks.len());
+    for (block, (top, floor)) in loaded.tops.iter().zip(floors).enumerate() {
         let parts = geometry.parts_of(block);
         let (mut codes, mut worths) = (Vec::new(), Vec::new());
-        let mut top = 0;
-        if floor < usize::MAX {
-            let tiles = match loaded.get_mut(block) {
-                Some((before, loaded)) => {
-                    top = *before;
-                    loaded
-                }
+        if floor < *top {
+            let tiles = match loaded.kept.get_mut(block) {
+                Some(kept) => kept,
                 None => {
-                    top = pyramid.load(geometry, bases, block, &mut tiles);
-                    &mut tiles
+                    source.pyramid.load(geometry, source.bases, block, &mut room);
+                    &mut room
                 }
             };
-            let weights: Vec<f64> = parts.iter().map(|part| weight(header, part, options.chroma)).collect();
-            for p in (floor..top).rev() {
+            let weights = source.weights(block, options.chroma);
+            for p in (floor..*top).rev() {
                 let (gain, _) = worth(parts, &weights, tiles, p);
                 let code = encoder.plane(parts, tiles, p);
                 worths.push(PlaneWorth { gain, bits: code.bits });
                 codes.push(code);
             }
         }
-        blocks.push((top, codes, worths));
+        blocks.push((*top, codes, worths));
     }
-    Ok(Coded { blocks })
+    Coded { blocks }
 }
 
-/// Up to so many blocks are kept as they are loaded; of larger pictures they are loaded again.
-const MOST_KEPT: usize = 256;
-
-/// The lowest plane of every block that a budget can have use for, by estimated slopes. `kept` takes the number of
-/// planes and the tiles of every block of a small picture.
-///
-/// The steepest plane is taken again and again, and only then is the one below it looked at: of most planes nothing is
-/// ever computed.
-fn floors(
-    picture: &Picture,
-    geometry: &Geometry,
-    pyramid: &Pyramid<'_>,
-    bases: &[Base],
-    options: &StreamOptions,
-    budget: usize,
-    kept: &mut Vec<(usize, Tiles)>,
-) -> Result<Vec<usize>> {
-    let keep = geometry.blocks.len() <= MOST_KEPT;
+/// Codes the steepest plane of all again and again, until a budget is full: of most planes nothing is ever computed.
+fn code_steepest(source: &Source<'_>, mut loaded: Loaded, options: &StreamOptions, budget: f64) -> Coded {
+    let geometry = source.geometry;
+    let count = geometry.blocks.len();
+    let weights: Vec<Vec<f64>> = (0..count).map(|block| source.weights(block, options.chroma)).collect();
+    let mut encoder = PlaneEncoder::new(source.picture.payload);
+    let mut blocks: Vec<_> = loaded.tops.iter().map(|top| (*top, Vec::new(), Vec::new())).collect();
     let mut queue: BinaryHeap<Candidate> = BinaryHeap::new();
-    // What is estimated at once where blocks are not kept: slope and bytes by plane, the lowest first.
-    let mut ahead: Vec<Vec<(f64, f64)>> = Vec::new();
-    let mut weights: Vec<Vec<f64>> = Vec::new();
-    let mut tiles = Tiles::default();
-    for block in 0..geometry.blocks.len() {
-        let parts = geometry.parts_of(block);
-        let top = pyramid.load(geometry, bases, block, &mut tiles);
-        let own: Vec<f64> = parts.iter().map(|part| weight(&picture.header, part, options.chroma)).collect();
-        let mut below: Vec<(f64, f64)> = Vec::new();
-        let looked_at = if keep { top.min(1) } else { top };
-        for p in (top - looked_at..top).rev() {
-            below.push(slope(parts, &own, &mut tiles, p));
-        }
-        below.reverse();
-        queue.extend(below.pop().map(|(slope, bytes)| Candidate { slope, bytes, block, plane: top - 1 }));
-        if keep {
-            kept.push((top, std::mem::take(&mut tiles)));
-            weights.push(own);
-        } else {
-            ahead.push(below);
+    let expected = |tiles: &Tiles, block: usize, plane: usize, most: f64| {
+        let (gain, bits) = worth(geometry.parts_of(block), &weights[block], tiles, plane);
+        // A plane is worth no more than those above it, without which it cannot come.
+        Candidate { slope: (gain / (bits + 8.0)).min(most), gain, block, plane }
+    };
+    for (block, tiles) in loaded.kept.iter().enumerate() {
+        if let Some(plane) = loaded.tops[block].checked_sub(1) {
+            queue.push(expected(tiles, block, plane, f64::INFINITY));
         }
     }
-    let mut floors = vec![usize::MAX; geometry.blocks.len()];
     let mut sum = 0.0;
-    // A margin for what the estimate misses; tokens take half as much again.
-    let reach = budget as f64 * if picture.payload == Payload::Tokens { 0.95 } else { 1.3 } + 200.0;
-    while let Some(Candidate { slope: least, bytes, block, plane }) = queue.pop() {
-        floors[block] = plane;
-        sum += bytes;
+    // Segments take in planes that are less steep than the last that fits.
+    let reach = budget * REACH + 200.0;
+    while let Some(Candidate { slope, gain, block, plane }) = queue.pop() {
+        let tiles = &mut loaded.kept[block];
+        let code = encoder.plane(geometry.parts_of(block), tiles, plane);
+        sum += code.bits as f64 / 8.0 + 1.5;
+        let actual = gain / (code.bits as f64 + 8.0);
+        blocks[block].2.push(PlaneWorth { gain, bits: code.bits });
+        blocks[block].1.push(code);
         if sum > reach {
             break;
         }
-        let Some(plane) = plane.checked_sub(1) else { continue };
-        let (slope, bytes) = match kept.get_mut(block) {
-            Some((_, tiles)) => slope(geometry.parts_of(block), &weights[block], tiles, plane),
-            None => ahead[block].pop().unwrap_or_default(),
-        };
-        // A plane is worth no more than those above it, without which it cannot come.
-        queue.push(Candidate { slope: slope.min(least), bytes, block, plane });
-    }
-    for (block, (_, tiles)) in kept.iter_mut().enumerate() {
-        for tile in &mut tiles.tiles[..geometry.parts_of(block).len()] {
-            tile.significant = [0; 34];
+        if let Some(below) = plane.checked_sub(1) {
+            queue.push(expected(tiles, block, below, slope.min(actual)));
         }
     }
-    Ok(floors)
+    Coded { blocks }
+}
+
+/// How much of a budget is coded, beyond which nothing of the best order is used.
+const REACH: f64 = 1.1;
+
+/// The lowest plane of every block that a budget can have use for, by estimated slopes: all blocks are looked at once,
+/// and none is kept.
+fn floors(source: &Source<'_>, tops: &[usize], options: &StreamOptions, budget: f64) -> Vec<usize> {
+    let geometry = source.geometry;
+    let mut queue: BinaryHeap<Candidate> = BinaryHeap::new();
+    // Slope and bytes by plane, the lowest first.
+    let mut ahead: Vec<Vec<(f64, f64)>> = Vec::new();
+    let mut tiles = Tiles::default();
+    for block in 0..geometry.blocks.len() {
+        let parts = geometry.parts_of(block);
+        let top = source.pyramid.load(geometry, source.bases, block, &mut tiles);
+        let weights = source.weights(block, options.chroma);
+        let mut below: Vec<(f64, f64)> = (0..top).rev().map(|p| slope(parts, &weights, &mut tiles, p)).collect();
+        below.reverse();
+        queue.extend(below.last().map(|(slope, _)| Candidate { slope: *slope, gain: 0.0, block, plane: top - 1 }));
+        ahead.push(below);
+    }
+    let mut floors = tops.to_vec();
+    let mut sum = 0.0;
+    // A margin for what the estimate misses; tokens take half as much again.
+    let reach = budget * if source.picture.payload == Payload::Tokens { 0.95 } else { 1.3 } + 200.0;
+    while let Some(Candidate { slope: least, block, plane, .. }) = queue.pop() {
+        floors[block] = plane;
+        sum += ahead[block].pop().map_or(0.0, |(_, bytes)| bytes);
+        if sum > reach {
+            break;
+        }
+        if let Some((slope, _)) = ahead[block].last() {
+            queue.push(Candidate { slope: slope.min(least), gain: 0.0, block, plane: plane - 1 });
+        }
+    }
+    floors
 }
 
 /// What a byte of plane `p` gains and how many bytes it takes, about; its ones become significant.
@@ -435,7 +471,7 @@ fn slope(parts: &[Part], weights: &[f64], tiles: &mut Tiles, p: usize) -> (f64, 
 /// The next plane of a block, in the order of slopes; of equal ones the first block's.
 struct Candidate {
     slope: f64,
-    bytes: f64,
+    gain: f64,
     block: usize,
     plane: usize,
 }

@@ -68,10 +68,10 @@ fn reserve(planes: &mut Vec<Bits>, count: usize) {
 /// The result is the length of the largest magnitude in bits. `planes` is made at least as long; planes from that
 /// length on, and signs of zeros, mean nothing.
 pub fn split_i16(patch: &Patch<'_, i16>, negative: &mut Bits, planes: &mut Vec<Bits>) -> usize {
-    let mut room = [[0i16; ROW]; ROW];
     if patch.width == ROW {
         return split_full(patch, negative, planes);
     }
+    let mut room = [[0i16; ROW]; ROW];
     for (y, row) in room.iter_mut().enumerate().take(patch.height) {
         row[..patch.width].copy_from_slice(patch.row(y));
     }
@@ -95,6 +95,7 @@ fn split_full(patch: &Patch<'_, i16>, negative: &mut Bits, planes: &mut Vec<Bits
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,lzcnt")]
 fn split_avx2(patch: &Patch<'_, i16>, negative: &mut Bits, planes: &mut Vec<Bits>) -> usize {
+    assert!(patch.height <= ROW);
     let load = |y: usize| {
         let row: &[i16; ROW] = patch.row(y).try_into().expect("rows of 32");
         let at = row.as_ptr().cast::<__m256i>();
