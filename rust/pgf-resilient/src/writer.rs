@@ -407,21 +407,20 @@ fn code_steepest(source: &Source<'_>, mut loaded: Loaded, options: &StreamOption
         let tiles = &mut loaded.kept[block];
         let code = encoder.plane(geometry.parts_of(block), tiles, plane);
         sum += code.bits as f64 / 8.0 + 1.5;
-        let actual = gain / (code.bits as f64 + 8.0);
         blocks[block].2.push(PlaneWorth { gain, bits: code.bits });
         blocks[block].1.push(code);
         if sum > reach {
             break;
         }
         if let Some(below) = plane.checked_sub(1) {
-            queue.push(expected(tiles, block, below, slope.min(actual)));
+            queue.push(expected(tiles, block, below, slope));
         }
     }
     Coded { blocks }
 }
 
 /// How much of a budget is coded, beyond which nothing of the best order is used.
-const REACH: f64 = 1.1;
+const REACH: f64 = 1.25;
 
 /// The lowest plane of every block that a budget can have use for, by estimated slopes: all blocks are looked at once,
 /// and none is kept.
