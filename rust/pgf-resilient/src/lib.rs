@@ -16,6 +16,7 @@ mod packed;
 mod picture;
 mod pyramid;
 mod reader;
+mod runs;
 mod segment;
 mod stream;
 mod tile;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Chains, Frame, Mask, Room};
 use crate::block::Part;
-use crate::packed::{HIGHEST, PASSES, RULES, width_of};
+use crate::packed::PASSES;
+use crate::runs::{HIGHEST, RULES, width_of};
 use crate::tile::is_active;
 use crate::tile::{Rows, Tiles};
 
