@@ -21,6 +21,7 @@ from PIL import Image
 
 import pgfrs
 from material import SAMPLES
+from pgfrs.corpus.sinks import tar
 from pgfrs.corpus import SINKS, PlanError, Recipe, SourceError, convert, prepare_image
 from pgfrs.corpus.plan import Plan
 from pgfrs.corpus.rows import Record
@@ -139,6 +140,15 @@ def make_list(photographs: Path, here: Path) -> str:
     names = sorted(os.path.relpath(path, here) for path in photographs.iterdir())
     (here / "all.txt").write_text("\n".join(names) + "\n")
     return str(here / "all.txt")
+
+
+@pytest.mark.parametrize("name", ["a", "00001.pgfr", "a b/c.json", "x" * 100, "x" * 101, "é.json", "dir/", "a" * 300])
+@pytest.mark.parametrize("size", [0, 1, 511, 4987, 8**11 - 1, 8**11])
+def test_headers_of_tars_are_those_of_tarfile(name: str, size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.mode = 0o644
+    assert tar.header(name, size) == info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
 def make_tars(photographs: Path, here: Path) -> str:

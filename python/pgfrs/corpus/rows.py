@@ -70,7 +70,7 @@ class Record:
 
 def to_json(value: Any) -> str:
     """Return one line of JSON; bytes as ``{"base64": ...}``, what else JSON lacks as text. Keys keep their order."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return _ENCODER.encode(value)
 
 
 def _plain(value: Any) -> Any:
@@ -79,3 +79,6 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     return str(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)

@@ -40,16 +40,40 @@ class _TarShard(Shard):
             self._member(f"{key}.{extension}", data)
 
     def _member(self, name: str, data: bytes) -> None:
-        info = tarfile.TarInfo(name)
-        info.size = len(data)
-        info.mode = 0o644
-        self._file.write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+        self._file.write(header(name, len(data)))
         self._file.write(data)
         self._file.write(bytes(-len(data) % _BLOCK))
 
     def _finish(self) -> None:
         self._file.write(bytes(2 * _BLOCK))
         self._file.write(bytes(-self._file.bytes % _RECORD))
+
+
+def _made_by_tarfile(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.mode = 0o644
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+#: A header without name and size, where size and sum of bytes stand, and that sum, which counts its own field as blanks.
+_PLAIN = _made_by_tarfile("", 0)
+_SIZE, _SUM = slice(124, 136), slice(148, 156)
+_PLAIN_SUM = sum(_PLAIN) - sum(_PLAIN[_SIZE]) - sum(_PLAIN[_SUM]) + 8 * 0x20
+
+
+def header(name: str, size: int) -> bytes:
+    """Return the header of a member as :mod:`tarfile` makes it.
+
+    It takes :mod:`tarfile` a tenth of the time of a small picture, so that all but unusual names are put into a header
+    that it made once.
+    """
+    if not name.isascii() or not 0 < len(name) <= 100 or name.endswith("/") or size >= 8**11:
+        return _made_by_tarfile(name, size)
+    octal, text = b"%011o\0" % size, name.encode()
+    checked = b"%06o\0 " % (_PLAIN_SUM + sum(text) + sum(octal))
+    before, between, after = _PLAIN[100:124], _PLAIN[136:148], _PLAIN[156:]
+    return b"".join((text.ljust(100, b"\0"), before, octal, between, checked, after))
 
 
 def _split(fields: dict[str, Any], caption: str | None) -> tuple[dict[str, bytes], dict[str, Any]]:

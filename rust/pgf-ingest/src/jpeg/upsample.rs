@@ -100,22 +100,41 @@ const CHUNK: usize = 32;
 fn to_rgb(luma: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
     let chunks = luma.chunks(CHUNK).zip(cb.chunks(CHUNK)).zip(cr.chunks(CHUNK));
     for (((luma, cb), cr), out) in chunks.zip(out.chunks_mut(3 * CHUNK)) {
-        let mut rgb = [[0u8; CHUNK]; 3];
-        for i in 0..CHUNK.min(luma.len()) {
-            let (y, cb, cr) = (i32::from(luma[i]), i32::from(cb[i]) - 128, i32::from(cr[i]) - 128);
-            // 1.402, 0.344136, 0.714136 and 1.772 in 1/65536.
-            rgb[0][i] = (y + ((91881 * cr + 32768) >> 16)).clamp(0, 255) as u8;
-            rgb[1][i] = (y + ((-22554 * cb - 46802 * cr + 32768) >> 16)).clamp(0, 255) as u8;
-            rgb[2][i] = (y + ((116130 * cb + 32768) >> 16)).clamp(0, 255) as u8;
-        }
-        if out.len() == 3 * CHUNK {
-            weave(&rgb, out);
+        if let (Ok(luma), Ok(cb), Ok(cr)) = (luma.try_into(), cb.try_into(), cr.try_into()) {
+            weave(&chunk_to_rgb(luma, cb, cr), out);
             continue;
         }
+        let padded = |row: &[u8]| {
+            let mut all = [0; CHUNK];
+            all[..row.len()].copy_from_slice(row);
+            all
+        };
+        let rgb = chunk_to_rgb(&padded(luma), &padded(cb), &padded(cr));
         for (i, pixel) in out.chunks_exact_mut(3).enumerate() {
             pixel.copy_from_slice(&[rgb[0][i], rgb[1][i], rgb[2][i]]);
         }
     }
+}
+
+/// 1.402, 0.344136, 0.714136 and 1.772 in 1/65536, less whole multiples: products then fit 32 bits and sums 16, of which
+/// twice as many fit a register. A loop for each colour: one for all is not turned into vectors.
+#[inline(always)]
+fn chunk_to_rgb(luma: &[u8; CHUNK], cb: &[u8; CHUNK], cr: &[u8; CHUNK]) -> [[u8; CHUNK]; 3] {
+    let part = |v: i16, factor: i32| (((i32::from(2 * v) * factor) >> 16) as i16 + 1) >> 1;
+    let y = luma.map(i16::from);
+    let (cb, cr) = (cb.map(|v| i16::from(v) - 128), cr.map(|v| i16::from(v) - 128));
+    let mut rgb = [[0; CHUNK]; 3];
+    for (i, red) in rgb[0].iter_mut().enumerate() {
+        *red = (y[i] + cr[i] + part(cr[i], 26345)).clamp(0, 255) as u8;
+    }
+    for (i, green) in rgb[1].iter_mut().enumerate() {
+        let part = ((i32::from(cb[i]) * -22554 + i32::from(cr[i]) * 18734 + 32768) >> 16) as i16;
+        *green = (y[i] - cr[i] + part).clamp(0, 255) as u8;
+    }
+    for (i, blue) in rgb[2].iter_mut().enumerate() {
+        *blue = (y[i] + 2 * cb[i] + part(cb[i], -14942)).clamp(0, 255) as u8;
+    }
+    rgb
 }
 
 /// Interleaves a whole chunk.
@@ -149,3 +168,28 @@ const WEAVE: [[[u8; 16]; 3]; 3] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_those_of_the_exact_factors() {
+        for cb in 0..=255u8 {
+            let cr: Vec<u8> = (0..=255).collect();
+            for y in [0, 1, 77, 128, 254, 255] {
+                let mut out = vec![0; 3 * 256];
+                to_rgb(&[y; 256], &[cb; 256], &cr, &mut out);
+                for (pixel, cr) in out.chunks_exact(3).zip(&cr) {
+                    let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(*cr) - 128);
+                    let expected = [
+                        y + ((91881 * cr + 32768) >> 16),
+                        y + ((-22554 * cb - 46802 * cr + 32768) >> 16),
+                        y + ((116_130 * cb + 32768) >> 16),
+                    ];
+                    assert_eq!(pixel, expected.map(|v| v.clamp(0, 255) as u8), "{y} {cb} {cr}");
+                }
+            }
+        }
+    }
+}
