@@ -3,14 +3,15 @@
 use crate::block::Part;
 use crate::packed::{self, Reading};
 use crate::picture::Payload;
-use crate::tile::Tiles;
+use crate::tile::{Classes, Tiles};
 use crate::tokens;
 use pgf::bits::{BitMoves, BitWork, dispatch};
 
 /// The code of one plane on its own: fresh state, from the first bit of the first byte on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PlaneCode {
-    pub bytes: Vec<u8>,
+    /// Where its bytes begin among those of all codes.
+    pub start: usize,
     /// Bits that are used; all of them in tokens.
     pub bits: usize,
 }
@@ -27,9 +28,9 @@ impl PlaneEncoder {
         PlaneEncoder { payload, packed: packed::Encoder::new(), tokens: tokens::Encoder::new() }
     }
 
-    /// Codes plane `p` of a block and makes its ones significant.
-    pub fn plane(&mut self, parts: &[Part], tiles: &mut Tiles, p: usize) -> PlaneCode {
-        dispatch(Encode { coder: self, parts, tiles, p })
+    /// Codes plane `p` of a block and makes its ones significant. The bytes are appended to those of other codes.
+    pub fn plane(&mut self, parts: &[Part], tiles: &mut Tiles, p: usize, codes: &mut Vec<u8>) -> PlaneCode {
+        dispatch(Encode { coder: self, parts, tiles, p, codes })
     }
 }
 
@@ -38,6 +39,7 @@ struct Encode<'a> {
     parts: &'a [Part],
     tiles: &'a mut Tiles,
     p: usize,
+    codes: &'a mut Vec<u8>,
 }
 
 impl BitWork for Encode<'_> {
@@ -45,32 +47,35 @@ impl BitWork for Encode<'_> {
 
     #[inline(always)]
     fn run<B: BitMoves>(self, moves: B) -> PlaneCode {
-        let Encode { coder, parts, tiles, p } = self;
-        match coder.payload {
+        let Encode { coder, parts, tiles, p, codes } = self;
+        let start = codes.len();
+        let bits = match coder.payload {
             Payload::Packed => {
                 let (bytes, bits) = coder.packed.plane(moves, parts, tiles, p);
-                PlaneCode { bytes: bytes.to_vec(), bits }
+                codes.extend_from_slice(bytes);
+                bits
             }
             Payload::Tokens => {
-                let mut bytes = Vec::new();
-                coder.tokens.plane(moves, parts, tiles, p, &mut bytes);
-                PlaneCode { bits: 8 * bytes.len(), bytes }
+                coder.tokens.plane(moves, parts, tiles, p, codes);
+                8 * (codes.len() - start)
             }
-        }
+        };
+        PlaneCode { start, bits }
     }
 }
 
-/// Puts the codes of successive planes together to the content of a segment.
-pub(crate) fn join(planes: &[PlaneCode]) -> Vec<u8> {
-    let mut out: Vec<u8> = Vec::with_capacity(planes.iter().map(|p| p.bytes.len()).sum());
+/// Puts the codes of successive planes together to the content of a segment; `out` is overwritten.
+pub(crate) fn join(planes: &[PlaneCode], codes: &[u8], out: &mut Vec<u8>) {
+    out.clear();
     let mut bits = 0;
     for plane in planes {
+        let bytes = &codes[plane.start..plane.start + plane.bits.div_ceil(8)];
         let shift = bits % 8;
         if shift == 0 {
-            out.extend_from_slice(&plane.bytes);
+            out.extend_from_slice(bytes);
         } else {
             let mut carry = out.pop().unwrap_or(0);
-            for byte in &plane.bytes {
+            for byte in bytes {
                 out.push(carry | byte << shift);
                 carry = byte >> (8 - shift);
             }
@@ -79,7 +84,6 @@ pub(crate) fn join(planes: &[PlaneCode]) -> Vec<u8> {
         bits += plane.bits;
         out.truncate(bits.div_ceil(8));
     }
-    out
 }
 
 /// How a content fits the planes that it should hold.
@@ -97,12 +101,13 @@ pub(crate) enum Fit {
 
 /// Reads planes.
 pub(crate) struct PlaneDecoder {
+    classes: Vec<Classes>,
     tokens: tokens::Decoder,
 }
 
 impl PlaneDecoder {
     pub fn new() -> PlaneDecoder {
-        PlaneDecoder { tokens: tokens::Decoder::new() }
+        PlaneDecoder { classes: Vec::new(), tokens: tokens::Decoder::new() }
     }
 
     /// Reads `count` planes from plane `p` of a block downwards; also says how many of them are whole.
@@ -137,7 +142,10 @@ impl BitWork for Decode<'_> {
         for done in 0..count {
             let p = p - done;
             let reading = match payload {
-                Payload::Packed => packed::read_plane(moves, parts, tiles, p, content, (&mut at, 8 * content.len())),
+                Payload::Packed => {
+                    let bits = (&mut at, 8 * content.len());
+                    packed::read_plane(moves, parts, tiles, p, &mut coder.classes, content, bits)
+                }
                 Payload::Tokens => coder.tokens.plane(moves, parts, tiles, p, content, &mut at),
             };
             match reading {

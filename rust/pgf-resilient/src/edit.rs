@@ -66,6 +66,7 @@ pub fn refine(
     let mut reader = BlockReader::new(&contents, false);
     let mut tiles = Tiles::default();
     let mut encoder = PlaneEncoder::new(picture.payload);
+    let (mut codes, mut content) = (Vec::new(), Vec::new());
     let mut out = data.to_vec();
     for block in 0..geometry.blocks.len() {
         let parts = geometry.parts_of(block);
@@ -95,10 +96,13 @@ pub fn refine(
         let end = known.saturating_sub(planes);
         while p > end {
             let count = (p - end).min(usize::from(MOST_PLANES[usize::from(!first)]));
-            let codes: Vec<_> = (p - count..p).rev().map(|p| encoder.plane(parts, &mut tiles, p)).collect();
+            codes.clear();
+            let planes: Vec<_> =
+                (p - count..p).rev().map(|p| encoder.plane(parts, &mut tiles, p, &mut codes)).collect();
             let address = Address { block, plane: (p - 1) as u8, count: count as u8, first };
             write_address(&picture, geometry, &address, &mut out);
-            stuff(&join(&codes), &mut out);
+            join(&planes, &codes, &mut content);
+            stuff(&content, &mut out);
             p -= count;
             first = false;
         }

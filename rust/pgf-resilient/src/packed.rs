@@ -18,17 +18,18 @@ const MOST_BYTES: usize = 14 * 1024 * 2 + 64;
 /// Codes planes of blocks.
 pub(crate) struct Encoder {
     bytes: Vec<u8>,
+    classes: Vec<Classes>,
 }
 
 impl Encoder {
     pub fn new() -> Encoder {
-        Encoder { bytes: vec![0; MOST_BYTES] }
+        Encoder { bytes: vec![0; MOST_BYTES], classes: Vec::new() }
     }
 
     /// Codes plane `p` of a block, and makes its ones significant. The result is the bytes and the number of bits.
     #[inline(always)]
     pub fn plane<B: BitMoves>(&mut self, moves: B, parts: &[Part], tiles: &mut Tiles, p: usize) -> (&[u8], usize) {
-        let (tiles, classes) = tiles.classes(parts, p);
+        let (tiles, classes) = tiles.classes(parts, p, &mut self.classes);
         let mut sink = CodeSink::new(&mut self.bytes, 0);
         write_significance::<2, B>(moves, parts, tiles, classes, p, &mut sink);
         for (part, tile) in active(parts, tiles, p) {
@@ -164,15 +165,17 @@ pub(crate) enum Reading {
 
 /// Reads plane `p` of a block from bit `at` on, of which there are `end`; `at` moves behind it.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn read_plane<B: BitMoves>(
     moves: B,
     parts: &[Part],
     tiles: &mut Tiles,
     p: usize,
+    room: &mut Vec<Classes>,
     payload: &[u8],
     (at, end): (&mut usize, usize),
 ) -> Reading {
-    let (tiles, classes) = tiles.classes(parts, p);
+    let (tiles, classes) = tiles.classes(parts, p, room);
     for (part, tile) in active(parts, tiles, p) {
         let n = p - usize::from(part.lift);
         tile.reserve(n + 1);

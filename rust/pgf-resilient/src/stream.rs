@@ -363,6 +363,7 @@ pub fn rewrite(data: &[u8], payload: Option<Payload>, options: &DecodeOptions) -
     let picture = Picture { payload: payload.unwrap_or(contents.picture.payload), ..contents.picture };
     let mut encoder = PlaneEncoder::new(picture.payload);
     let mut blocks: HashMap<usize, (BlockState, Vec<PlaneCode>)> = HashMap::new();
+    let mut codes = Vec::new();
     for block in 0..contents.geometry.blocks.len() {
         let state = reader.block(block);
         report.note(&contents, block, state);
@@ -370,12 +371,13 @@ pub fn rewrite(data: &[u8], payload: Option<Payload>, options: &DecodeOptions) -
         for tile in &mut reader.tiles.tiles[..parts.len()] {
             tile.significant = [0; 34];
         }
-        let codes = (state.low..state.top).rev().map(|p| encoder.plane(parts, &mut reader.tiles, p)).collect();
-        blocks.insert(block, (state, codes));
+        let planes =
+            (state.low..state.top).rev().map(|p| encoder.plane(parts, &mut reader.tiles, p, &mut codes)).collect();
+        blocks.insert(block, (state, planes));
     }
     report.finish(&contents, &reader);
     refuse_damage(&report, options.strict)?;
-    Ok((assemble(&contents, &picture, &reader, &blocks), report))
+    Ok((assemble(&contents, &picture, &reader, (&blocks, &codes)), report))
 }
 
 /// The clean stream of what was decoded.
@@ -383,23 +385,25 @@ fn assemble(
     contents: &Contents<'_>,
     picture: &Picture,
     reader: &BlockReader<'_, '_>,
-    blocks: &HashMap<usize, (BlockState, Vec<PlaneCode>)>,
+    (blocks, codes): (&HashMap<usize, (BlockState, Vec<PlaneCode>)>, &[u8]),
 ) -> Vec<u8> {
+    let mut content = Vec::new();
     let mut out = writer::opening_again(contents, picture);
     // How far each block is written; segments keep their bounds where they had some.
     let mut done: HashMap<usize, usize> = HashMap::new();
     let mut put = |block: usize, count: usize, out: &mut Vec<u8>| {
-        let (state, codes) = &blocks[&block];
+        let (state, planes) = &blocks[&block];
         let from = done.entry(block).or_insert(0);
         let most = usize::from(MOST_PLANES[usize::from(*from > 0)]);
-        let count = count.min(most).min(codes.len() - *from);
+        let count = count.min(most).min(planes.len() - *from);
         if count == 0 {
             return false;
         }
         let plane = (state.top - 1 - *from) as u8;
         let address = Address { block, plane, count: count as u8, first: *from == 0 };
         write_address(picture, &contents.geometry, &address, out);
-        stuff(&join(&codes[*from..*from + count]), out);
+        join(&planes[*from..*from + count], codes, &mut content);
+        stuff(&content, out);
         *from += count;
         true
     };

@@ -85,11 +85,10 @@ pub(crate) struct Mark {
     low: usize,
 }
 
-/// The tiles of a block and room for the classes of a plane; made once and used for many blocks.
+/// The tiles of a block; made once and used for many blocks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tiles {
     pub tiles: Vec<Tile>,
-    classes: Vec<Classes>,
 }
 
 /// The coefficients of a part that are not significant, by how likely they become so: most likely last.
@@ -107,7 +106,6 @@ impl Tiles {
     /// Prepares for a block of so many parts.
     pub fn start(&mut self, parts: usize) {
         self.tiles.resize_with(parts.max(self.tiles.len()), Tile::new);
-        self.classes.resize(parts.max(self.classes.len()), NO_CLASSES);
         for tile in &mut self.tiles[..parts] {
             tile.clear();
         }
@@ -135,18 +133,24 @@ impl Tiles {
         }
     }
 
-    /// Classifies all parts that have bits in plane `p` of the block; see [`classify`].
+    /// Classifies all parts that have bits in plane `p` of the block; see [`classify`]. `room` is used again and again.
     #[inline(always)]
-    pub fn classes(&mut self, parts: &[Part], p: usize) -> (&mut [Tile], &[Classes]) {
-        for (i, part) in parts.iter().enumerate() {
+    pub fn classes<'a>(
+        &'a mut self,
+        parts: &[Part],
+        p: usize,
+        room: &'a mut Vec<Classes>,
+    ) -> (&'a mut [Tile], &'a [Classes]) {
+        room.resize(parts.len().max(room.len()), NO_CLASSES);
+        for (i, (part, classes)) in parts.iter().zip(&mut *room).enumerate() {
             if is_active(part, p) {
                 let siblings = siblings(parts, i).map(|s| s.map(|s| &self.tiles[s]));
-                classify(part, &self.tiles[i], siblings, &mut self.classes[i]);
+                classify(part, &self.tiles[i], siblings, classes);
             } else {
-                self.classes[i].lengths = [0; 3];
+                classes.lengths = [0; 3];
             }
         }
-        (&mut self.tiles[..parts.len()], &self.classes[..parts.len()])
+        (&mut self.tiles[..parts.len()], &room[..parts.len()])
     }
 }
 

@@ -99,6 +99,8 @@ pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) 
 struct Coded {
     /// By block: number of planes, and those that are coded, the highest first.
     blocks: Vec<(usize, Vec<PlaneCode>, Vec<PlaneWorth>)>,
+    /// The bytes of all codes.
+    codes: Vec<u8>,
 }
 
 /// Writes coefficients as a stream.
@@ -151,7 +153,7 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
     let mut repeat_at = if options.profile == Profile::Tough { limit.min(all) / 4 } else { usize::MAX };
     let mut coarse_first: Vec<u8> = Vec::new();
     let mut since = 0;
-    let mut content = Vec::new();
+    let (mut content, mut joined) = (Vec::new(), Vec::new());
     let mut closed = vec![false; geometry.blocks.len()];
     for segment in planned {
         let address = segment.address;
@@ -165,7 +167,8 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
         for count in (1..=address.count).rev() {
             content.clear();
             write_address(&picture, &geometry, &Address { count, ..address }, &mut content);
-            stuff(&join(&planes[from..from + usize::from(count)]), &mut content);
+            join(&planes[from..from + usize::from(count)], &coded.codes, &mut joined);
+            stuff(&joined, &mut content);
             if out.len() + content.len() + if options.checks { CHECK_BYTES } else { 0 } <= limit {
                 fits = true;
                 closed[address.block] = count < address.count;
@@ -356,7 +359,7 @@ fn code_planes(source: &Source<'_>, mut loaded: Loaded, options: &StreamOptions,
         None => vec![0; geometry.blocks.len()],
     };
     let mut encoder = PlaneEncoder::new(source.picture.payload);
-    let mut room = Tiles::default();
+    let (mut room, mut all) = (Tiles::default(), Vec::new());
     let mut blocks = Vec::with_capacity(geometry.blocks.len());
     for (block, (top, floor)) in loaded.tops.iter().zip(floors).enumerate() {
         let parts = geometry.parts_of(block);
@@ -372,14 +375,14 @@ fn code_planes(source: &Source<'_>, mut loaded: Loaded, options: &StreamOptions,
             let weights = source.weights(block, options.chroma);
             for p in (floor..*top).rev() {
                 let (gain, _) = worth(parts, &weights, tiles, p);
-                let code = encoder.plane(parts, tiles, p);
+                let code = encoder.plane(parts, tiles, p, &mut all);
                 worths.push(PlaneWorth { gain, bits: code.bits });
                 codes.push(code);
             }
         }
         blocks.push((*top, codes, worths));
     }
-    Coded { blocks }
+    Coded { blocks, codes: all }
 }
 
 /// Codes the steepest plane of all again and again, until a budget is full: of most planes nothing is ever computed.
@@ -389,6 +392,7 @@ fn code_steepest(source: &Source<'_>, mut loaded: Loaded, options: &StreamOption
     let weights: Vec<Vec<f64>> = (0..count).map(|block| source.weights(block, options.chroma)).collect();
     let mut encoder = PlaneEncoder::new(source.picture.payload);
     let mut blocks: Vec<_> = loaded.tops.iter().map(|top| (*top, Vec::new(), Vec::new())).collect();
+    let mut codes = Vec::new();
     let mut queue: BinaryHeap<Candidate> = BinaryHeap::new();
     let expected = |tiles: &Tiles, block: usize, plane: usize, most: f64| {
         let (gain, bits) = worth(geometry.parts_of(block), &weights[block], tiles, plane);
@@ -405,7 +409,7 @@ fn code_steepest(source: &Source<'_>, mut loaded: Loaded, options: &StreamOption
     let reach = budget * REACH + 200.0;
     while let Some(Candidate { slope, gain, block, plane }) = queue.pop() {
         let tiles = &mut loaded.kept[block];
-        let code = encoder.plane(geometry.parts_of(block), tiles, plane);
+        let code = encoder.plane(geometry.parts_of(block), tiles, plane, &mut codes);
         sum += code.bits as f64 / 8.0 + 1.5;
         blocks[block].2.push(PlaneWorth { gain, bits: code.bits });
         blocks[block].1.push(code);
@@ -416,7 +420,7 @@ fn code_steepest(source: &Source<'_>, mut loaded: Loaded, options: &StreamOption
             queue.push(expected(tiles, block, below, slope));
         }
     }
-    Coded { blocks }
+    Coded { blocks, codes }
 }
 
 /// How much of a budget is coded, beyond which nothing of the best order is used.

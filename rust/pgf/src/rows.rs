@@ -9,9 +9,6 @@ pub const ROW: usize = 32;
 /// One bit of every coefficient of a rectangle: bit `x` of row `y`.
 pub type Bits = [u32; ROW];
 
-/// Planes that rectangles of photographs of 8 bits have at most, mostly.
-const USUAL_PLANES: usize = 10;
-
 /// Most planes of a 16-bit magnitude.
 const NARROW_PLANES: usize = 16;
 
@@ -59,7 +56,7 @@ impl<T> PatchMut<'_, T> {
 /// Makes planes below `count` available; what new ones hold is not said.
 fn reserve(planes: &mut Vec<Bits>, count: usize) {
     if planes.len() < count {
-        planes.resize(count.max(USUAL_PLANES), [0; ROW]);
+        planes.resize(count, [0; ROW]);
     }
 }
 

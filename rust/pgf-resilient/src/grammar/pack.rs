@@ -168,7 +168,8 @@ impl Plan {
         for (tile, rows) in tiles.tiles.iter_mut().zip(&before) {
             tile.significant[1..33].copy_from_slice(rows);
         }
-        let (_, found) = tiles.classes(parts, plane);
+        let mut room = Vec::new();
+        let (_, found) = tiles.classes(parts, plane, &mut room);
         let mut lengths = [0; 4];
         let mut classes = Vec::with_capacity(parts.len());
         for ((part, rows), found) in parts.iter().zip(&before).zip(found) {
