@@ -3,8 +3,8 @@
     scripts/instructions             # fails if any count has grown by more than 5 %
     scripts/instructions --record    # writes the counts to benches/recorded/instructions.json
 
-Counts come from callgrind (valgrind), which runs the program rust/pgf/examples/instructions.rs on a processor of its
-own that always has the same instructions where the real one has AVX2. They repeat where times do not: two runs differ
+Counts come from callgrind (valgrind), which runs the programs rust/pgf/examples/instructions.rs (files) and
+rust/pgf-resilient/examples/stream_instructions.rs (streams in a budget of bytes) on a processor of its own that always has the same instructions where the real one has AVX2. They repeat where times do not: two runs differ
 by less than one in a thousand. Another compiler may well make other code; the compiler is recorded too.
 
 Exit status 3: valgrind is missing.
@@ -29,21 +29,30 @@ from machine import commit, processor
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECORD = REPOSITORY / "benches" / "recorded" / "instructions.json"
-PROGRAM = REPOSITORY / "target" / "release" / "examples" / "instructions"
+PROGRAMS = REPOSITORY / "target" / "release" / "examples"
 PICTURE = "samples/astronaut.png"
 TOLERANCE = 0.05
 LEVELS = ("avx2", "baseline")
-MEASUREMENTS = tuple((verb, quality) for verb in ("encode", "decode") for quality in (0, 5))
+FILES = tuple(("instructions", verb, quality, "") for verb in ("encode", "decode") for quality in (0, 5))
+STREAMS = tuple(("stream_instructions", verb, 5, budget) for verb in ("encode", "decode") for budget in ("20000", "0"))
+MEASUREMENTS = FILES + STREAMS
+"""Program, verb, quality, and for streams the largest number of bytes (0: none)."""
 MISSING = 3
 """Exit status of the program where the processor lacks the level, and of this one where valgrind is missing."""
 
 Counts = dict[str, dict[str, int]]
 
 
-def count(level: str, verb: str, quality: int) -> int | None:
+def name_of(program: str, verb: str, quality: int, budget: str) -> str:
+    """What a measurement is called in the record."""
+    what = {"": "", "0": " as a stream"}.get(budget, f" as {budget} bytes of a stream")
+    return f"{verb} quality {quality}{what}"
+
+
+def count(level: str, program: str, verb: str, quality: int, budget: str) -> int | None:
     """Instructions of one call at a level of instructions; None where the processor does not have them."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--toggle-collect=*measured_{verb}*"]
-    command += [str(PROGRAM), verb, level, str(quality), str(REPOSITORY / PICTURE)]
+    command += [str(PROGRAMS / program), verb, level, str(quality), *[budget] * bool(budget), str(REPOSITORY / PICTURE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == MISSING:
         return None
@@ -55,13 +64,13 @@ def count(level: str, verb: str, quality: int) -> int | None:
 
 def measure() -> Counts:
     """All counts, by architecture and level, then by what was done."""
-    jobs = [(level, verb, quality) for level in LEVELS for verb, quality in MEASUREMENTS]
+    jobs = [(level, *measurement) for level in LEVELS for measurement in MEASUREMENTS]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(lambda job: count(*job), jobs))
     counts: Counts = {}
-    for (level, verb, quality), instructions in zip(jobs, results, strict=True):
+    for (level, *measurement), instructions in zip(jobs, results, strict=True):
         if instructions is not None:
-            counts.setdefault(f"{platform.machine()} {level}", {})[f"{verb} quality {quality}"] = instructions
+            counts.setdefault(f"{platform.machine()} {level}", {})[name_of(*measurement)] = instructions
     return counts
 
 
@@ -100,14 +109,14 @@ def compare(recorded: dict[str, Any], counts: Counts) -> int:
         for name, now in measured.items():
             then = recorded["counts"].get(level, {}).get(name)
             if then is None:
-                print(f"{level:17} {name:17} {now:13,}  nothing recorded")
+                print(f"{level:17} {name:42} {now:13,}  nothing recorded")
                 bad += platform.machine() == "x86_64"  # elsewhere there is no record to keep
                 continue
             change = now / then - 1
             grown = change > TOLERANCE
             bad += grown
             remark = f"  more than {TOLERANCE:.0%} up" if grown else ""
-            print(f"{level:17} {name:17} {now:13,}  recorded {then:13,}  {change:+7.2%}{remark}")
+            print(f"{level:17} {name:42} {now:13,}  recorded {then:13,}  {change:+7.2%}{remark}")
     return bad
 
 

@@ -27,7 +27,7 @@ def test_a_count_without_record_is_a_failure() -> None:
 
 def test_every_count_is_recorded() -> None:
     recorded = json.loads(instructions.RECORD.read_text())
-    names = {f"{verb} quality {quality}" for verb, quality in instructions.MEASUREMENTS}
+    names = {instructions.name_of(*measurement) for measurement in instructions.MEASUREMENTS}
     assert recorded["sha256"] == instructions.picture_hash()
     assert {level: set(counts) for level, counts in recorded["counts"].items()} == {
         f"x86_64 {level}": names for level in instructions.LEVELS

@@ -377,7 +377,7 @@ pub fn rewrite(data: &[u8], payload: Option<Payload>, options: &DecodeOptions) -
     }
     report.finish(&contents, &reader);
     refuse_damage(&report, options.strict)?;
-    Ok((assemble(&contents, &picture, &reader, (&blocks, &codes)), report))
+    Ok((assemble(&contents, &picture, &reader, &blocks, &codes), report))
 }
 
 /// The clean stream of what was decoded.
@@ -385,7 +385,8 @@ fn assemble(
     contents: &Contents<'_>,
     picture: &Picture,
     reader: &BlockReader<'_, '_>,
-    (blocks, codes): (&HashMap<usize, (BlockState, Vec<PlaneCode>)>, &[u8]),
+    blocks: &HashMap<usize, (BlockState, Vec<PlaneCode>)>,
+    codes: &[u8],
 ) -> Vec<u8> {
     let mut content = Vec::new();
     let mut out = writer::opening_again(contents, picture);

@@ -391,7 +391,7 @@ mod tests {
             let top = 1 + next() as usize % 12;
             let low = next() as usize % (top + 1);
             let planes: Vec<Bits> = (0..top).map(|_| [0; 32].map(|_| next())).collect();
-            let mut some = || [0; 32].map(|_| if next() % 3 == 0 { 0 } else { next() & next() });
+            let mut some = || [0; 32].map(|_| if next().is_multiple_of(3) { 0 } else { next() & next() });
             let (significant, negative, partial) = (some(), some(), if round % 2 == 0 { some() } else { [0; 32] });
             let known = Known {
                 significant: &significant,
