@@ -4,8 +4,9 @@
     scripts/instructions --record    # writes the counts to benches/recorded/instructions.json
 
 Counts come from callgrind (valgrind), which runs the programs rust/pgf/examples/instructions.rs (files) and
-rust/pgf-resilient/examples/stream_instructions.rs (streams in a budget of bytes) on a processor of its own that always has the same instructions where the real one has AVX2. They repeat where times do not: two runs differ
-by less than one in a thousand. Another compiler may well make other code; the compiler is recorded too.
+rust/pgf-resilient/examples/stream_instructions.rs (streams in a budget of bytes) on a processor of its own that always
+has the same instructions where the real one has AVX2. They repeat where times do not: two runs differ by less than one
+in a thousand. Another compiler may well make other code; the compiler is recorded too.
 
 Exit status 3: valgrind is missing.
 """

@@ -21,10 +21,10 @@ from PIL import Image
 
 import pgfrs
 from material import SAMPLES
-from pgfrs.corpus.sinks import tar
 from pgfrs.corpus import SINKS, PlanError, Recipe, SourceError, convert, prepare_image
 from pgfrs.corpus.plan import Plan
 from pgfrs.corpus.rows import Record
+from pgfrs.corpus.sinks import tar
 from pictures import corpus, photograph, saved
 
 RECIPE = Recipe(size=48, quality=5)

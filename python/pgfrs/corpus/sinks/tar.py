@@ -56,7 +56,7 @@ def _made_by_tarfile(name: str, size: int) -> bytes:
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
-#: A header without name and size, where size and sum of bytes stand, and that sum, which counts its own field as blanks.
+#: A header without name and size, where size and sum of bytes stand, and that sum: its own field counts as blanks.
 _PLAIN = _made_by_tarfile("", 0)
 _SIZE, _SUM = slice(124, 136), slice(148, 156)
 _PLAIN_SUM = sum(_PLAIN) - sum(_PLAIN[_SIZE]) - sum(_PLAIN[_SUM]) + 8 * 0x20
