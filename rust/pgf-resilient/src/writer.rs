@@ -397,7 +397,7 @@ fn code_steepest(source: &Source<'_>, mut loaded: Loaded, options: &StreamOption
     let expected = |tiles: &Tiles, block: usize, plane: usize, most: f64| {
         let (gain, bits) = worth(geometry.parts_of(block), &weights[block], tiles, plane);
         // A plane is worth no more than those above it, without which it cannot come.
-        Candidate { slope: (gain / (bits + 8.0)).min(most), gain, block, plane }
+        Candidate { slope: (gain / (bits + 8.0)).min(most), gain, bits, block, plane }
     };
     for (block, tiles) in loaded.kept.iter().enumerate() {
         if let Some(plane) = loaded.tops[block].checked_sub(1) {
@@ -407,16 +407,18 @@ fn code_steepest(source: &Source<'_>, mut loaded: Loaded, options: &StreamOption
     let mut sum = 0.0;
     // Segments take in planes that are less steep than the last that fits.
     let reach = budget * REACH + 200.0;
-    while let Some(Candidate { slope, gain, block, plane }) = queue.pop() {
+    while let Some(Candidate { slope, gain, bits, block, plane }) = queue.pop() {
+        // Beyond that only what may fill a gap at the end.
+        let full = sum > reach;
+        if full && bits > MOST_FILLING {
+            continue;
+        }
         let tiles = &mut loaded.kept[block];
         let code = encoder.plane(geometry.parts_of(block), tiles, plane, &mut codes);
         sum += code.bits as f64 / 8.0 + 1.5;
         blocks[block].2.push(PlaneWorth { gain, bits: code.bits });
         blocks[block].1.push(code);
-        if sum > reach {
-            break;
-        }
-        if let Some(below) = plane.checked_sub(1) {
+        if let Some(below) = plane.checked_sub(1).filter(|_| !full) {
             queue.push(expected(tiles, block, below, slope));
         }
     }
@@ -425,6 +427,9 @@ fn code_steepest(source: &Source<'_>, mut loaded: Loaded, options: &StreamOption
 
 /// How much of a budget is coded, beyond which nothing of the best order is used.
 const REACH: f64 = 1.25;
+
+/// Planes of up to so many bits, about, are coded beyond that.
+const MOST_FILLING: f64 = 300.0;
 
 /// The lowest plane of every block that a budget can have use for, by estimated slopes: all blocks are looked at once,
 /// and none is kept.
@@ -440,7 +445,7 @@ fn floors(source: &Source<'_>, tops: &[usize], options: &StreamOptions, budget: 
         let weights = source.weights(block, options.chroma);
         let mut below: Vec<(f64, f64)> = (0..top).rev().map(|p| slope(parts, &weights, &mut tiles, p)).collect();
         below.reverse();
-        queue.extend(below.last().map(|(slope, _)| Candidate { slope: *slope, gain: 0.0, block, plane: top - 1 }));
+        queue.extend(below.last().map(|(slope, _)| Candidate { slope: *slope, gain: 0.0, bits: 0.0, block, plane: top - 1 }));
         ahead.push(below);
     }
     let mut floors = tops.to_vec();
@@ -454,7 +459,7 @@ fn floors(source: &Source<'_>, tops: &[usize], options: &StreamOptions, budget: 
             break;
         }
         if let Some((slope, _)) = ahead[block].last() {
-            queue.push(Candidate { slope: slope.min(least), gain: 0.0, block, plane: plane - 1 });
+            queue.push(Candidate { slope: slope.min(least), gain: 0.0, bits: 0.0, block, plane: plane - 1 });
         }
     }
     floors
@@ -475,6 +480,7 @@ fn slope(parts: &[Part], weights: &[f64], tiles: &mut Tiles, p: usize) -> (f64, 
 struct Candidate {
     slope: f64,
     gain: f64,
+    bits: f64,
     block: usize,
     plane: usize,
 }
