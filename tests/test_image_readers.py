@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,19 @@ def classes(tmp_path: Path, chelsea: NDArray[np.uint8], camera: NDArray[np.uint8
     return tmp_path / "classes"
 
 
-def load(path: str) -> Image.Image:
-    """A loader of a module that imports ``pgfrs.pillow``, as workers that do not inherit it need one."""
+LOADER = """
+import pgfrs.pillow
+from PIL import Image
+
+def load(path):
     with Image.open(path) as image:
         return image.convert("RGB")
+"""
 
 
-def test_torchvision(classes: Path, chelsea: NDArray[np.uint8], camera: NDArray[np.uint8]) -> None:
+def test_torchvision(
+    classes: Path, chelsea: NDArray[np.uint8], camera: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The real package: its folder loaders, its own way through Pillow, batches of worker processes."""
     reason = "torchvision is not installed: with torch and its CUDA libraries it takes 6 GB; pip install torchvision"
     pytest.importorskip("torchvision", reason=reason)
@@ -71,6 +78,10 @@ def test_torchvision(classes: Path, chelsea: NDArray[np.uint8], camera: NDArray[
         image, _ = images[index]
         assert image.mode == "RGB" and np.array_equal(np.asarray(image), expected)
 
+    # Workers that inherit nothing need a module that imports the plugin.
+    (classes.parent / "loader_for_workers.py").write_text(LOADER)
+    monkeypatch.syspath_prepend(classes.parent)
+    load = importlib.import_module("loader_for_workers").load
     turned = transforms.Compose([transforms.CenterCrop(200), transforms.PILToTensor()])
     top, left = (chelsea.shape[0] - 200) // 2, round((chelsea.shape[1] - 200) / 2)
     part = chelsea[top : top + 200, left : left + 200].transpose(2, 0, 1)
