@@ -3,7 +3,7 @@
 //! It is the content of an end mark (`FF 0E`), which every reader passes over; no byte of it is FF. See section 11 of the
 //! format.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use crate::block::{Geometry, tile_side};
@@ -94,6 +94,10 @@ fn refused(offset: usize, message: &str) -> Error {
     Error::Format { field: "index", offset: offset as u64, message: message.into() }
 }
 
+fn cut(data: &[u8]) -> Error {
+    Error::Truncated { field: "the last piece", need: data.len() as u64 + 1, have: data.len() as u64 }
+}
+
 /// Where the index of a stream begins, if it ends with one; else its length.
 fn without_index(data: &[u8]) -> usize {
     if !data.ends_with(MAGIC) {
@@ -119,8 +123,7 @@ impl<'a> Sound<'a> {
             reader.block(block);
         }
         if reader.fates.contains(&Fate::Cut) || contents.pieces.last().is_some_and(|p| p.end < data.len()) {
-            let (need, have) = (data.len() as u64 + 1, data.len() as u64);
-            return Err(Error::Truncated { field: "the last segment", need, have });
+            return Err(cut(data));
         }
         let doubtful = contents.faults.first().map(|f| f.bytes.start).or(reader.tails.first().map(|t| t.start));
         let bad = |(_, fate): &(_, &Fate)| matches!(fate, Fate::Doubted | Fate::Lost);
@@ -129,12 +132,18 @@ impl<'a> Sound<'a> {
             let message = "damaged: repair it before it is indexed".into();
             return Err(Error::Format { field: "stream", offset: offset as u64, message });
         }
+        // Of copies that are the same byte for byte the earliest: repeats for safety are behind it.
+        let mut earliest: HashMap<&[u8], Range<usize>> = HashMap::new();
+        for segment in contents.segments.iter().filter(|_| reader.fates.contains(&Fate::Duplicate)) {
+            earliest.entry(&data[segment.bytes.clone()]).or_insert_with(|| segment.bytes.clone());
+        }
         let mut chains = vec![Vec::new(); contents.geometry.blocks.len()];
         let used = contents.segments.iter().zip(&reader.fates).filter(|(_, fate)| **fate == Fate::Used);
         let mut used: Vec<_> = used.map(|(s, _)| s).collect();
         used.sort_by_key(|s| std::cmp::Reverse(s.address.plane));
         for segment in used {
-            chains[segment.address.block].push(segment.bytes.clone());
+            let bytes = earliest.get(&data[segment.bytes.clone()]).unwrap_or(&segment.bytes);
+            chains[segment.address.block].push(bytes.clone());
         }
         let opening = contents.segments.first().map_or(data.len(), |s| s.bytes.start);
         Ok(Sound { contents, chains, opening })
@@ -190,7 +199,8 @@ pub fn add_index(data: &[u8], by_place: bool, limits: &Limits) -> Result<Vec<u8>
     }
     write_check(start, &mut out);
     out.extend_from_slice(MAGIC);
-    Ok(out)
+    // What is excused at the end of a stream is damage in front of an index.
+    if read(&out, limits)?.faults.is_empty() { Ok(out) } else { Err(cut(&stream)) }
 }
 
 /// The same pieces, those of planes by place; checks, which speak of the old order, are left out.
@@ -205,7 +215,7 @@ fn sorted(sound: &Sound<'_>) -> Vec<u8> {
     };
     // Stable: the groups of a square follow each other.
     pages.sort_by_key(place);
-    let mut written = std::collections::HashSet::new();
+    let mut written = HashSet::new();
     for segment in pages.into_iter().flatten().flat_map(|block| &sound.chains[block]) {
         out.extend_from_slice(&contents.data[segment.clone()]);
         written.insert(segment.start);
