@@ -352,9 +352,8 @@ def test_a_false_index_of_a_stream_does_no_harm(small: dict[str, bytes], tmp_pat
 def test_damage_in_a_stream_with_an_index_is_read_whole(small: dict[str, bytes], tmp_path: Path) -> None:
     data, indexed = small["stream.pgfr"], bytearray(small["indexed-stream.pgfr"])
     region = (200, 150, 260, 200)
-    place = next(
-        s for s in pgfrs.segments(data)[::-1] if s.region and s.region[0] < 230 < s.region[2] and s.region[3] > 180
-    )
+    bears = [s for s in pgfrs.segments(data) if s.region and s.region[0] < 230 < s.region[2]]
+    place = [s for s in bears if s.region and s.region[1] < 180 < s.region[3]][-1]
     indexed[place.start + 20 : place.start + 22] = b"\xff\x7f"  # a marker where there was none
     (tmp_path / "damaged.pgfr").write_bytes(indexed)
     with pgfrs.open(tmp_path / "damaged.pgfr") as picture:
