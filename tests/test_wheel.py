@@ -67,7 +67,9 @@ def test_the_wheel(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((REPOSITORY / "target" / "wheels" / "checks.json").read_text())
     skipped = {name for name, (outcome, _) in report["checks"].items() if outcome == "skipped"}
-    missing_here = {"vulnerabilities", "crates", "advisories"} | (set() if os.environ.get("CI") == "true" else {"other_processor"})
+    missing_here = {"vulnerabilities", "crates", "advisories"} | (
+        set() if os.environ.get("CI") == "true" else {"other_processor"}
+    )
     assert skipped <= missing_here, report
     assert len(report["files"]) == 2
 

@@ -216,16 +216,20 @@ class LazyImage:
     def thumbnail(self, max_side: int = 256) -> NDArray[Any]:
         """The largest level with no side above ``max_side`` pixels; its longer side has more than half of them.
 
-        A picture whose smallest level is larger gives that level. Of a stream no more than six bytes a pixel (at
-        least 16,384) are read: nearly what all of it gives.
+        A picture whose smallest level is larger gives that level. Of a stream six bytes a pixel (at least 16,384) of
+        its beginning are read, nearly what all of it gives, or by an index all that bears on the level, if that is no
+        more.
         """
         if max_side < 1:
             raise ValueError(f"max_side={max_side}: at least 1 is needed")
         fitting = (level for level, size in enumerate(self.levels) if max(size) <= max_side)
         level = next(fitting, self.info.levels)
         width, height = self.levels[level]
+        if self.info.format != "pgfr":
+            return self.read(level=level)
         enough = max(_HEAD, _STREAM_BYTES_PER_PIXEL * width * height)
-        return self.read(level=level, max_bytes=enough if self.info.format == "pgfr" else None)
+        exact = self._from_segments(level, None, None, most=enough)
+        return self.read(level=level, max_bytes=enough) if exact is None else exact
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The whole picture."""
@@ -265,8 +269,13 @@ class LazyImage:
                 return self._reader.whole()
             return self._map.assemble(level, region, self._reader.read(ranges))
 
-    def _from_segments(self, level: int, region: Region | None, mode: str | None) -> NDArray[Any] | None:
-        """Pixels from the segments of a stream that bear on them; ``None`` if there is no index that says which."""
+    def _from_segments(
+        self, level: int, region: Region | None, mode: str | None, *, most: int | None = None
+    ) -> NDArray[Any] | None:
+        """Pixels from the segments of a stream that bear on them.
+
+        ``None`` if there is no index that says which, or if the segments have more than ``most`` bytes.
+        """
         if not 0 <= level <= self.info.levels:
             return None
         with self._lock:
@@ -278,20 +287,24 @@ class LazyImage:
                 return None
             try:
                 pages = self._read_in_any_order(segments.pages(level, region))
-                pieces = self._reader.read(segments.ranges(level, region, pages))
+                ranges = segments.ranges(level, region, pages)
+                if most is not None and sum(end - start for start, end in ranges) > most:
+                    return None
+                pieces = self._reader.read(ranges)
                 stream = segments.assemble(level, region, pages, pieces)
             except pgfrs.FormatError:
-                return self._distrust_index()
+                # The index is not of these bytes, or they are damaged: what can be saved is found in the whole.
+                self._stream_map = None
+                return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pgfrs.DamageWarning)
             pixels, report = pgfrs.decode_with_report(
                 stream, level=level, region=region, mode=mode, limits=self._limits
             )
-        return self._distrust_index() if report.damaged else np.asarray(pixels)
-
-    def _distrust_index(self) -> None:
-        """The index is not of these bytes, or they are damaged: what can be saved is found in the whole."""
-        self._stream_map = None
+        if report.damaged:
+            self._stream_map = None
+            return None
+        return np.asarray(pixels)
 
     def _read_in_any_order(self, ranges: list[tuple[int, int]]) -> list[bytes]:
         order = sorted(ranges)

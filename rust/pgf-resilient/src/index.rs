@@ -134,8 +134,10 @@ impl<'a> Sound<'a> {
         }
         // Of copies that are the same byte for byte the earliest: repeats for safety are behind it.
         let mut earliest: HashMap<&[u8], Range<usize>> = HashMap::new();
-        for segment in contents.segments.iter().filter(|_| reader.fates.contains(&Fate::Duplicate)) {
-            earliest.entry(&data[segment.bytes.clone()]).or_insert_with(|| segment.bytes.clone());
+        if reader.fates.contains(&Fate::Duplicate) {
+            for segment in &contents.segments {
+                earliest.entry(&data[segment.bytes.clone()]).or_insert_with(|| segment.bytes.clone());
+            }
         }
         let mut chains = vec![Vec::new(); contents.geometry.blocks.len()];
         let used = contents.segments.iter().zip(&reader.fates).filter(|(_, fate)| **fate == Fate::Used);
