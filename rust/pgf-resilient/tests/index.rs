@@ -109,7 +109,7 @@ fn a_wrong_byte_never_changes_pixels_unnoticed() {
     let (data, indexed) = sample();
     let right = decode(&data, &strict(0, REGION)).unwrap().0;
     let (mut refused, mut same) = (0, 0);
-    for at in (0..indexed.len()).step_by(7) {
+    for at in (0..indexed.len()).step_by(41) {
         let mut wrong = indexed.clone();
         wrong[at] ^= 1 << (at % 8);
         let Ok((part, _)) = partial(&wrong, 0, REGION) else {
