@@ -27,6 +27,10 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
     picture = record.with_suffix(".png")
     files.append(File.generated(config, "benchmarks.md", content=f"{record.read_text()}\n{_how_to_repeat()}"))
     files.append(File.generated(config, picture.name, content=picture.read_bytes()))
+    record = max(RECORDED.glob("resilience-20*.md"))
+    picture = record.with_suffix(".png")
+    files.append(File.generated(config, "resilience.md", content=record.read_text()))
+    files.append(File.generated(config, picture.name, content=picture.read_bytes()))
     files.append(File.generated(config, "limits.md", content=_limits()))
     return files
 

@@ -491,6 +491,27 @@ class TestRenderSteps:
         assert run("render-steps", cat, "--steps", 1).exit_code == 2
 
 
+class TestIndex:
+    def test_both_containers(self, cat: Path, tmp_path: Path) -> None:
+        data = pgfrs.encode(pgfrs.decode(cat.read_bytes()), format="pgfr")
+        for words in ((), ("--by-place",)):
+            (tmp_path / "cat.pgfr").write_bytes(data)
+            assert run("index", tmp_path / "cat.pgfr", *words).exit_code == 0
+            indexed = (tmp_path / "cat.pgfr").read_bytes()
+            assert indexed.startswith(data) is not bool(words)
+            assert np.array_equal(pgfrs.decode(indexed, strict=True), pgfrs.decode(data))
+        before = cat.read_bytes()
+        assert run("index", cat).exit_code == 0
+        assert cat.read_bytes().startswith(before) and cat.stat().st_size > len(before)
+
+    def test_what_cannot_be_indexed_stays(self, cat: Path, tmp_path: Path) -> None:
+        data = pgfrs.encode(pgfrs.decode(cat.read_bytes()), format="pgfr")[:-1]
+        (tmp_path / "cut.pgfr").write_bytes(data)
+        assert run("index", tmp_path / "cut.pgfr").exit_code == 1
+        assert (tmp_path / "cut.pgfr").read_bytes() == data
+        assert run("index", "--by-place", cat).exit_code != 0
+
+
 class TestProgram:
     def test_help_lists_what_exists(self) -> None:
         result = run("--help")

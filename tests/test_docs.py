@@ -16,7 +16,7 @@ from material import REPOSITORY, SAMPLES
 DOCS = REPOSITORY / "docs"
 GUIDES = [DOCS / "index.md", DOCS / "how-it-works.md", *sorted((DOCS / "recipes").glob("*.md"))]
 DOCUMENTS = [REPOSITORY / "README.md", *GUIDES]
-MADE_BY_THE_BUILD = re.compile(r"(\.\./)?(generated/.+\.png|benchmarks\.md|limits\.md)")
+MADE_BY_THE_BUILD = re.compile(r"(\.\./)?(generated/.+\.png|benchmarks\.md|resilience\.md|limits\.md)")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
 
 

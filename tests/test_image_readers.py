@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 from pathlib import Path
 from typing import Any
@@ -33,20 +34,62 @@ def test_imageio(cat: Path, chelsea: NDArray[np.uint8], plugin: str | None, tmp_
     assert pgfrs.read_info((tmp_path / "again.pgf").read_bytes()).quality == 4
 
 
-def pil_loader(path: str) -> Image.Image:
-    """What ``torchvision.datasets.folder.pil_loader`` does; torch itself is too large to install for it."""
-    with open(path, "rb") as f:
-        img = Image.open(f)
-        return img.convert("RGB")
+@pytest.fixture
+def classes(tmp_path: Path, chelsea: NDArray[np.uint8], camera: NDArray[np.uint8]) -> Path:
+    """A folder of classes as torchvision wants them, in both containers, colour and gray."""
+    for name, data in {
+        "cat/whole.pgf": pgfrs.encode(chelsea),
+        "cat/stream.pgfr": pgfrs.encode(chelsea, format="pgfr"),
+        "man/gray.pgf": pgfrs.encode(camera),
+    }.items():
+        (tmp_path / "classes" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "classes" / name).write_bytes(data)
+    return tmp_path / "classes"
 
 
-def test_loaders_as_in_torchvision(cat: Path, chelsea: NDArray[np.uint8], camera: NDArray[np.uint8]) -> None:
-    loaded = pil_loader(str(cat))
-    assert np.array_equal(np.asarray(loaded), chelsea)
-    # What transforms.PILToTensor reads.
-    assert np.array_equal(np.array(loaded, copy=True).transpose(2, 0, 1), chelsea.transpose(2, 0, 1))
-    cat.write_bytes(pgfrs.encode(camera))
-    assert pil_loader(str(cat)).mode == "RGB"
+LOADER = """
+import pgfrs.pillow
+from PIL import Image
+
+def load(path):
+    with Image.open(path) as image:
+        return image.convert("RGB")
+"""
+
+
+def test_torchvision(
+    classes: Path, chelsea: NDArray[np.uint8], camera: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real package: its folder loaders, its own way through Pillow, batches of worker processes."""
+    reason = "torchvision is not installed: with torch and its CUDA libraries it takes 6 GB; pip install torchvision"
+    pytest.importorskip("torchvision", reason=reason)
+    from torch.utils.data import DataLoader
+    from torchvision import transforms
+    from torchvision.datasets import DatasetFolder, ImageFolder
+    from torchvision.datasets.folder import default_loader
+
+    suffixes = (".pgf", ".pgfr")
+    gray = np.repeat(camera[..., None], 3, axis=2)
+    with pytest.raises(FileNotFoundError):
+        ImageFolder(classes)  # it takes files by a list of suffixes of its own
+    images = ImageFolder(classes, is_valid_file=lambda path: path.endswith(suffixes))
+    assert images.classes == ["cat", "man"] and images.targets == [0, 0, 1]
+    for index, expected in enumerate((chelsea, chelsea, gray)):
+        image, _ = images[index]
+        assert image.mode == "RGB" and np.array_equal(np.asarray(image), expected)
+
+    # Workers that inherit nothing need a module that imports the plugin.
+    (classes.parent / "loader_for_workers.py").write_text(LOADER)
+    monkeypatch.syspath_prepend(classes.parent)
+    load = importlib.import_module("loader_for_workers").load
+    turned = transforms.Compose([transforms.CenterCrop(200), transforms.PILToTensor()])
+    top, left = (chelsea.shape[0] - 200) // 2, round((chelsea.shape[1] - 200) / 2)
+    part = chelsea[top : top + 200, left : left + 200].transpose(2, 0, 1)
+    for loader, method in ((default_loader, "fork"), (load, "spawn")):
+        folder = DatasetFolder(str(classes), loader, extensions=suffixes, transform=turned)
+        (batch, targets), *rest = DataLoader(folder, batch_size=3, num_workers=1, multiprocessing_context=method)
+        assert batch.shape == (3, 3, 200, 200) and targets.tolist() == [0, 0, 1] and not rest
+        assert np.array_equal(batch[0].numpy(), part) and np.array_equal(batch[1].numpy(), part)
 
 
 def test_datasets_image(cat: Path, chelsea: NDArray[np.uint8]) -> None:

@@ -53,7 +53,7 @@ def test_the_script_and_cargo_deny_allow_the_same(script: ModuleType) -> None:
 
 @pytest.mark.slow
 def test_the_wheel(tmp_path: Path) -> None:
-    """Build and check it. Where CI=true, only the service of advisories may be out of reach."""
+    """Build and check it. Where CI=true, only the services of advisories and cargo-deny may be out of reach."""
     if shutil.which("cargo") is None:
         pytest.skip("no cargo")
     done = subprocess.run(
@@ -67,7 +67,9 @@ def test_the_wheel(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((REPOSITORY / "target" / "wheels" / "checks.json").read_text())
     skipped = {name for name, (outcome, _) in report["checks"].items() if outcome == "skipped"}
-    missing_here = {"vulnerabilities"} | (set() if os.environ.get("CI") == "true" else {"other_processor"})
+    missing_here = {"vulnerabilities", "crates", "advisories"} | (
+        set() if os.environ.get("CI") == "true" else {"other_processor"}
+    )
     assert skipped <= missing_here, report
     assert len(report["files"]) == 2
 

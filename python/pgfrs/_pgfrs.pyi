@@ -22,6 +22,7 @@ __all__ = [
     "Progress",
     "ProgressiveDecoder",
     "Segment",
+    "StreamMap",
     "Wanted",
     "__version__",
     "check",
@@ -32,6 +33,7 @@ __all__ = [
     "drop",
     "encode",
     "encode_batch",
+    "index_stream",
     "legal_masks",
     "merge",
     "prepare_image",
@@ -641,6 +643,80 @@ class Segment:
         """
 
 @final
+class StreamMap:
+    """
+    Which bytes of a `.pgfr` stream with an index a level and a region need, for readers that fetch only those; see
+    :func:`pgfrs.open`. What one method names is fetched and given to the next, in the order in which they stand here.
+
+    ``head`` are the first bytes of the file, the picture header among them, ``size`` is the length of the file.
+    """
+    def __new__(
+        cls, head: typing_extensions.Buffer, size: SupportsIndex, /, *, limits: Limits | None = None
+    ) -> StreamMap: ...
+    def assemble(
+        self,
+        level: SupportsIndex,
+        region: tuple[SupportsIndex, SupportsIndex, SupportsIndex, SupportsIndex] | None,
+        pages: collections.abc.Sequence[typing_extensions.Buffer],
+        pieces: collections.abc.Sequence[typing_extensions.Buffer],
+        /,
+    ) -> bytes:
+        """
+        A stream that holds only what a level and a region need; ``pieces`` are the bytes of :meth:`ranges`.
+
+        Raises:
+            FormatError: they are not the segments that the index names.
+            ValueError: pieces of other lengths.
+        """
+    @property
+    def directory(self, /) -> tuple[int, int] | None:
+        """
+        (start, end) of the bytes where the directory of an index would be; None in files too small for one.
+        """
+    @property
+    def opening(self, /) -> tuple[int, int]:
+        """
+        (start, end) of the bytes of header, base and whatever else comes before the first segment of planes.
+        """
+    def pages(
+        self, /, level: SupportsIndex, region: tuple[SupportsIndex, SupportsIndex, SupportsIndex, SupportsIndex] | None
+    ) -> list[tuple[int, int]]:
+        """
+        The parts of the index that a level and a region need, ascending in each group of channels, as (start, end).
+
+        Raises:
+            ValueError: a level or region that the picture does not have.
+        """
+    def ranges(
+        self,
+        level: SupportsIndex,
+        region: tuple[SupportsIndex, SupportsIndex, SupportsIndex, SupportsIndex] | None,
+        pages: collections.abc.Sequence[typing_extensions.Buffer],
+        /,
+    ) -> list[tuple[int, int]]:
+        """
+        The bytes of the segments that a level and a region need, ascending, as (start, end); ``pages`` are the bytes
+        of :meth:`pages`.
+
+        Raises:
+            FormatError: damaged pages.
+        """
+    def use_directory(self, data: typing_extensions.Buffer, /) -> None:
+        """
+        Take the bytes of :attr:`directory`.
+
+        Raises:
+            FormatError: they are no directory of this file.
+        """
+    def use_opening(self, data: typing_extensions.Buffer, /) -> None:
+        """
+        Take the bytes of :attr:`opening`.
+
+        Raises:
+            FormatError: they are not those that the index was made for.
+        """
+
+@final
 class Wanted:
     """
     A segment of planes that a stream lacks and that would help it.
@@ -939,6 +1015,16 @@ def encode_batch(
 
     Takes a sequence of arrays and the options of :func:`encode`; returns a list that holds, picture by picture,
     the file as ``bytes`` or the ``PgfError`` that stands in its way. One bad picture never stops the others.
+    """
+
+def index_stream(data: typing_extensions.Buffer, /, *, by_place: bool = False) -> bytes:
+    """
+    An undamaged `.pgfr` stream with an index behind its last byte; see :func:`pgfrs.lazy.add_index`.
+
+    Raises:
+        FormatError: the stream is damaged.
+        TruncatedError: its last segment is cut.
+        UnsupportedError: header, base or palette come behind the first segment of planes.
     """
 
 def legal_masks(

@@ -512,19 +512,22 @@ def view(arguments: tuple[str, ...]) -> None:
     click.get_current_context().exit(main(arguments))
 
 
-@cli.command(short_help="Make regions of .pgf files cheap over a network.")
+@cli.command(short_help="Make regions of files cheap over a network.")
 @_inputs
+@click.option("--by-place", is_flag=True, help="Streams (.pgfr): also sort segments by level and place.")
 @click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
-def index(inputs: tuple[str, ...], quiet: bool) -> None:
-    """Put an index behind the last byte of .pgf files, where decoders do not look.
+def index(inputs: tuple[str, ...], by_place: bool, quiet: bool) -> None:
+    """Put an index behind the last byte of .pgf and .pgfr files, where decoders do not look.
 
-    With it, pgfrs.open fetches a region of a file over a network without looking for it.
+    With it, pgfrs.open fetches a region of a file over a network without looking for it. The segments of a stream come
+    by their worth, those of a region all over the file; sorted by place they are near each other, but a prefix of the
+    stream is no longer the best picture of its length.
     """
     from pgfrs.lazy import add_index
 
     def work(job: Job, _: Console) -> str:
         data = job.read()
-        indexed = add_index(data)
+        indexed = add_index(data, by_place=by_place)
         job.write(indexed, force=True)
         return f"{job.name}: {len(data):,} -> {len(indexed):,} bytes"
 

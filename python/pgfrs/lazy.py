@@ -2,11 +2,12 @@
 
 ``pgfrs.open`` reads the header of a file and nothing else; every later call fetches the bytes that it needs. Of a tiled
 file (``roi=True``) these are the tiles of a region at every level, of any other ``.pgf`` file the levels down to the
-one that is wanted.
+one that is wanted; of a stream (``.pgfr``) with an index the segments that bear on it, of one without all of it.
 
 A PGF file has no table of its parts: each says only how long it is. On a disk they are found by looking at each; over
-a network that would be a request for every one, so everything from the start of the level is read instead. An index
-at the end of the file, made once by :func:`add_index` or ``pgfrs index``, makes both unnecessary; decoders ignore it.
+a network that would be a request for every one, so everything from the start of the level is read instead. A stream
+says nowhere what lies where. An index at the end of the file, made once by :func:`add_index` or ``pgfrs index``, makes
+all of this unnecessary; decoders ignore it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 import os
 import struct
 import threading
+import warnings
 import zlib
 from typing import Any, Literal
 
@@ -22,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pgfrs
-from pgfrs._pgfrs import ByteMap
+from pgfrs._pgfrs import ByteMap, StreamMap, index_stream
 from pgfrs._ranges import BLOCK, RangeReader
 
 __all__ = ["LazyImage", "Region", "add_index"]
@@ -41,20 +43,31 @@ _FEW = 64
 """Macroblocks that may as well be looked for."""
 
 
-def add_index(data: bytes | bytearray | memoryview, /) -> bytes:
-    """A ``.pgf`` file with an index behind its last byte, where decoders do not look.
+def add_index(data: bytes | bytearray | memoryview, /, *, by_place: bool = False) -> bytes:
+    """A file with an index behind its last byte, where decoders do not look; one that it has is replaced.
 
-    The index holds the lengths of all macroblocks in words, 16 bits each, little-endian, compressed by zlib; behind it
-    stand ``pgfrsIDX``, its length and its CRC-32, 32 bits each. A file that has one gets a new one.
+    In a ``.pgf`` file the index holds the lengths of all macroblocks in words, 16 bits each, little-endian, compressed
+    by zlib; behind it stand ``pgfrsIDX``, its length and its CRC-32, 32 bits each. In a stream (``.pgfr``) it holds
+    place and length of all segments, as section 11 of the format says.
+
+    Args:
+        data: the file.
+        by_place: only of streams: put coarse levels before fine ones, and what is near in the picture near in the
+            file. The picture is the same, and a region takes few requests; but a prefix is no longer the best picture
+            that so many bytes can give. Segments of planes change places, advisory checks are left out.
 
     Raises:
         FormatError: the file is damaged; :func:`pgfrs.repair` it first.
         TruncatedError: the file is cut.
-        UnsupportedError: a stream (``.pgfr``), or a picture without wavelet levels: neither has macroblocks.
+        UnsupportedError: a picture without wavelet levels, which has no macroblocks; a stream whose header, base or
+            palette come behind its first segment (:func:`pgfrs.repair` puts them in front).
+        ValueError: ``by_place`` for a ``.pgf`` file.
     """
     data = bytes(data)
-    if pgfrs.read_info(data).format != "pgf":
-        raise pgfrs.UnsupportedError("an index is for .pgf files only")
+    if pgfrs.read_info(data).format == "pgfr":
+        return index_stream(data, by_place=by_place)
+    if by_place:
+        raise ValueError("by_place=True: only of streams (.pgfr); a .pgf file has its order")
     byte_map = ByteMap(data, len(data))
     lengths = byte_map.word_lengths(lambda offset, _: data[offset : offset + BLOCK])
     end = byte_map.ranges(0, None, lambda offset, _: data[offset : offset + BLOCK])[-1][1]
@@ -93,7 +106,9 @@ class LazyImage:
         if self.info.format == "pgf" and self.info.levels > 0:
             self._map = ByteMap(head, self._reader.size)
         self._macroblocks = self._map.macroblocks if self._map else 0
-        self._index_wanted = self._map is not None
+        self._index_wanted = True
+        self._head = head if self.info.format == "pgfr" else b""
+        self._stream_map: StreamMap | None = None
 
     def _read_head(self) -> bytes:
         """The first bytes, all of the header among them."""
@@ -173,8 +188,9 @@ class LazyImage:
             level: 0 is full size, level k has ceil(size / 2^k) pixels a side.
             region: (left, top, right, bottom) in full-size pixels; ``None`` means all.
             mode: convert to this mode, as in :func:`pgfrs.decode`.
-            max_bytes: of a stream, the bytes of its beginning to be content with; ``None`` means all. What matters
-                most comes first, unless the stream was made to begin with something else.
+            max_bytes: of a stream, the bytes of its beginning to be content with. What matters most comes first, unless
+                the stream was made to begin with something else. ``None`` means what the level and the region need,
+                found by the index; without one, all of it.
 
         Raises:
             ValueError: a level or region that the picture does not have; ``max_bytes`` for a ``.pgf`` file.
@@ -186,6 +202,10 @@ class LazyImage:
             WholeFileWarning: the server has no byte ranges; all of the file was read.
         """
         if max_bytes is None:
+            if self.info.format == "pgfr":
+                pixels = self._from_segments(level, region, mode)
+                if pixels is not None:
+                    return pixels
             data = self._bytes_for(level, region)
         elif self.info.format != "pgfr" or max_bytes < 1:
             raise ValueError(f"max_bytes={max_bytes}: 1 or more, and only of streams (.pgfr)")
@@ -196,16 +216,20 @@ class LazyImage:
     def thumbnail(self, max_side: int = 256) -> NDArray[Any]:
         """The largest level with no side above ``max_side`` pixels; its longer side has more than half of them.
 
-        A picture whose smallest level is larger gives that level. Of a stream no more than six bytes a pixel (at
-        least 16,384) are read: nearly what all of it gives.
+        A picture whose smallest level is larger gives that level. Of a stream six bytes a pixel (at least 16,384) of
+        its beginning are read, nearly what all of it gives, or by an index all that bears on the level, if that is no
+        more.
         """
         if max_side < 1:
             raise ValueError(f"max_side={max_side}: at least 1 is needed")
         fitting = (level for level, size in enumerate(self.levels) if max(size) <= max_side)
         level = next(fitting, self.info.levels)
         width, height = self.levels[level]
+        if self.info.format != "pgfr":
+            return self.read(level=level)
         enough = max(_HEAD, _STREAM_BYTES_PER_PIXEL * width * height)
-        return self.read(level=level, max_bytes=enough if self.info.format == "pgfr" else None)
+        exact = self._from_segments(level, None, None, most=enough)
+        return self.read(level=level, max_bytes=enough) if exact is None else exact
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The whole picture."""
@@ -244,6 +268,60 @@ class LazyImage:
                 # Damaged or cut: what can be saved is found in the whole.
                 return self._reader.whole()
             return self._map.assemble(level, region, self._reader.read(ranges))
+
+    def _from_segments(
+        self, level: int, region: Region | None, mode: str | None, *, most: int | None = None
+    ) -> NDArray[Any] | None:
+        """Pixels from the segments of a stream that bear on them.
+
+        ``None`` if there is no index that says which, or if the segments have more than ``most`` bytes.
+        """
+        if not 0 <= level <= self.info.levels:
+            return None
+        with self._lock:
+            if self._index_wanted:
+                self._index_wanted = False
+                self._stream_map = self._take_stream_index()
+            segments = self._stream_map
+            if segments is None:
+                return None
+            try:
+                pages = self._read_in_any_order(segments.pages(level, region))
+                ranges = segments.ranges(level, region, pages)
+                if most is not None and sum(end - start for start, end in ranges) > most:
+                    return None
+                pieces = self._reader.read(ranges)
+                stream = segments.assemble(level, region, pages, pieces)
+            except pgfrs.FormatError:
+                # The index is not of these bytes, or they are damaged: what can be saved is found in the whole.
+                self._stream_map = None
+                return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pgfrs.DamageWarning)
+            pixels, report = pgfrs.decode_with_report(
+                stream, level=level, region=region, mode=mode, limits=self._limits
+            )
+        if report.damaged:
+            self._stream_map = None
+            return None
+        return np.asarray(pixels)
+
+    def _read_in_any_order(self, ranges: list[tuple[int, int]]) -> list[bytes]:
+        order = sorted(ranges)
+        found = dict(zip(order, self._reader.read(order), strict=True))
+        return [found[span] for span in ranges]
+
+    def _take_stream_index(self) -> StreamMap | None:
+        """The index at the end of a stream, if there is one that is of this stream."""
+        segments = StreamMap(self._head, self.size, limits=self._limits)
+        try:
+            if segments.directory is None:
+                return None
+            segments.use_directory(self._reader.read([segments.directory])[0])
+            segments.use_opening(self._reader.read([segments.opening])[0])
+        except pgfrs.FormatError:
+            return None
+        return segments
 
     def _take_index(self) -> None:
         """Use the index at the end of the file, if there is one."""

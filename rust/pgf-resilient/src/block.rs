@@ -91,6 +91,12 @@ pub(crate) fn digits_for(count: usize) -> usize {
     digits
 }
 
+/// Side of the tiles of a level in coefficients.
+pub(crate) fn tile_side(picture: &Picture, level: u8) -> usize {
+    let levels = picture.levels();
+    if levels == 0 { SIDE } else { SIDE.min((1 << picture.coarse) << (levels - level).min(8)) }
+}
+
 const DETAIL: [Band; 3] = [Band::HL, Band::LH, Band::HH];
 
 impl Geometry {
@@ -110,9 +116,7 @@ impl Geometry {
                     message: format!("{levels} levels of a plane of {w}x{h}"),
                 });
             }
-            let tile = |level: u8| {
-                if levels == 0 { SIDE } else { SIDE.min((1 << picture.coarse) << (levels - level).min(8)) }
-            };
+            let tile = |level: u8| tile_side(picture, level);
             // The coarsest levels share blocks.
             let merged = if levels >= 2 && tile(levels - 1) < SIDE { levels - 1 } else { levels };
             let side = tile(levels);

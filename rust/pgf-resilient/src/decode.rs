@@ -6,7 +6,7 @@ use crate::block::{Part, band_size, shift_of};
 use crate::chain::{BlockReader, BlockState};
 use crate::conceal;
 use crate::reader::Contents;
-use pgf::{Band, Coefficients, Lifted, Limits, Rect, Result, RowMut, Synthesis};
+use pgf::{Band, Coefficients, Header, Lifted, Limits, Rect, Result, RowMut, Synthesis, Windows};
 
 /// All blocks to the quantised integers of `.pgf`; estimates where planes are missing.
 pub(crate) fn coefficients(
@@ -138,10 +138,7 @@ pub(crate) fn pixels(
     let mut row = [0; 32];
     for block in 0..contents.geometry.blocks.len() {
         let parts = contents.geometry.parts_of(block);
-        let needed = parts
-            .iter()
-            .any(|part| part.band == Band::LL || part.level > header.levels || window_rows(&synthesis, part).is_some());
-        if !needed {
+        if !is_needed(parts, &header, synthesis.windows()) {
             continue;
         }
         let state = reader.block(block);
@@ -158,7 +155,7 @@ pub(crate) fn pixels(
                 }
                 continue;
             }
-            let Some((xs, ys)) = window_rows(&synthesis, part) else { continue };
+            let Some((xs, ys)) = shared(synthesis.windows(), part) else { continue };
             let window = synthesis.window(part.plane.into(), part.level, part.band).expect("checked above");
             let shift = shift_of(&header, part.level, part.band);
             let mut rows = synthesis.rows_mut(part.plane.into(), part.level, part.band).expect("checked above");
@@ -183,9 +180,15 @@ pub(crate) fn pixels(
     Ok(synthesis)
 }
 
+/// Whether a block bears on what is asked for; coarse blocks always do.
+pub(crate) fn is_needed(parts: &[Part], header: &Header, windows: &Windows) -> bool {
+    let bears = |p: &Part| p.band == Band::LL || p.level > header.levels || shared(windows, p).is_some();
+    parts.iter().any(bears)
+}
+
 /// Columns and rows of its band that a part shares with what is asked for.
-fn window_rows(synthesis: &Synthesis, part: &Part) -> Option<(Range<usize>, Range<usize>)> {
-    let window = synthesis.window(part.plane.into(), part.level, part.band)?;
+fn shared(windows: &Windows, part: &Part) -> Option<(Range<usize>, Range<usize>)> {
+    let window = windows.window(part.plane.into(), part.level, part.band)?;
     let cut = |from: u32, length: u8, start: usize, count: usize| {
         let range = (from as usize).max(start)..(from as usize + usize::from(length)).min(start + count);
         (!range.is_empty()).then_some(range)

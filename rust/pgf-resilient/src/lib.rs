@@ -10,6 +10,7 @@ mod correct;
 mod decode;
 mod edit;
 mod grammar;
+mod index;
 mod note;
 mod order;
 mod packed;
@@ -27,6 +28,7 @@ mod writer;
 pub use chain::Fate;
 pub use edit::{merge, refine, remove};
 pub use grammar::{Grammar, Mask, Room, Rules};
+pub use index::{StreamMap, add_index};
 pub use picture::{Payload, Picture};
 pub use reader::Fault;
 pub use stream::{

@@ -445,7 +445,13 @@ fn floors(source: &Source<'_>, tops: &[usize], options: &StreamOptions, budget: 
         let weights = source.weights(block, options.chroma);
         let mut below: Vec<(f64, f64)> = (0..top).rev().map(|p| slope(parts, &weights, &mut tiles, p)).collect();
         below.reverse();
-        queue.extend(below.last().map(|(slope, _)| Candidate { slope: *slope, gain: 0.0, bits: 0.0, block, plane: top - 1 }));
+        queue.extend(below.last().map(|(slope, _)| Candidate {
+            slope: *slope,
+            gain: 0.0,
+            bits: 0.0,
+            block,
+            plane: top - 1,
+        }));
         ahead.push(below);
     }
     let mut floors = tops.to_vec();

@@ -220,29 +220,24 @@ pub struct Window {
     pub height: usize,
 }
 
-/// Pixels of a level and region out of dequantised coefficients, which the caller fills in band by band.
-///
-/// Unlike [`synthesise`](crate::synthesise) it takes coefficients in the scale of the unquantised wavelet, so that a
-/// container can put in estimates between the steps of the quantizer.
+/// Which parts of the bands bear on a level and a region.
 #[derive(Debug)]
-pub struct Synthesis {
+pub struct Windows {
     header: Header,
-    flags: u8,
     target: Target,
     /// What is wanted of `target`, where that is more: old bitmaps are synthesised whole.
     wanted: Option<Target>,
     layouts: Vec<PlaneLayout>,
-    planes: Planes,
 }
 
-impl Synthesis {
-    /// All coefficients zero. `region` is in full-size pixels, `flags` the version byte of the `.pgf` form: bitmaps
-    /// without [`flags::V7`] hold eight pixels in a byte.
+impl Windows {
+    /// `region` is in full-size pixels, `flags` the version byte of the `.pgf` form: bitmaps without [`flags::V7`] hold
+    /// eight pixels in a byte.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a level or region that the picture does not have, [`Error::Limits`] before anything over
-    /// the limits is allocated, [`Error::Format`] for a pyramid that the size does not bear.
-    pub fn new(header: &Header, flags: u8, level: u8, region: Option<Rect>, limits: &Limits) -> Result<Synthesis> {
+    /// [`Error::Usage`] for a level or region that the picture does not have, [`Error::Format`] for a pyramid that the
+    /// size does not bear.
+    pub fn new(header: &Header, flags: u8, level: u8, region: Option<Rect>) -> Result<Windows> {
         header.check_levels(false)?;
         let mut target = Target::new(header, level, region)?;
         let mut wanted = None;
@@ -250,16 +245,8 @@ impl Synthesis {
             let whole = Target::new(header, level, None)?;
             wanted = Some(std::mem::replace(&mut target, whole));
         }
-        check_limits(&bare(header), &target, limits)?;
         let layouts = layouts(header, &target);
-        let planes = zero_planes(&layouts, is_narrow(header));
-        Ok(Synthesis { header: *header, flags, target, wanted, layouts, planes })
-    }
-
-    /// Width and height of the result in samples.
-    pub fn size(&self) -> (u32, u32) {
-        let target = self.wanted.as_ref().unwrap_or(&self.target);
-        (target.width(), target.height())
+        Ok(Windows { header: *header, target, wanted, layouts })
     }
 
     /// The part of a band that bears on the result; `None` if none does. `level` counts from 1; LL exists at the
@@ -274,11 +261,52 @@ impl Synthesis {
         let (_, x, y, frame) = layout.band(self.target.level, level, band);
         Some(Window { x, y, width: frame.width, height: frame.height })
     }
+}
+
+/// Pixels of a level and region out of dequantised coefficients, which the caller fills in band by band.
+///
+/// Unlike [`synthesise`](crate::synthesise) it takes coefficients in the scale of the unquantised wavelet, so that a
+/// container can put in estimates between the steps of the quantizer.
+#[derive(Debug)]
+pub struct Synthesis {
+    flags: u8,
+    windows: Windows,
+    planes: Planes,
+}
+
+impl Synthesis {
+    /// All coefficients zero; arguments as for [`Windows::new`].
+    ///
+    /// # Errors
+    /// As [`Windows::new`]; [`Error::Limits`] before anything over the limits is allocated.
+    pub fn new(header: &Header, flags: u8, level: u8, region: Option<Rect>, limits: &Limits) -> Result<Synthesis> {
+        let windows = Windows::new(header, flags, level, region)?;
+        check_limits(&bare(header), &windows.target, limits)?;
+        let planes = zero_planes(&windows.layouts, is_narrow(header));
+        Ok(Synthesis { flags, windows, planes })
+    }
+
+    /// Which parts of the bands it holds.
+    pub fn windows(&self) -> &Windows {
+        &self.windows
+    }
+
+    /// Width and height of the result in samples.
+    pub fn size(&self) -> (u32, u32) {
+        let target = self.windows.wanted.as_ref().unwrap_or(&self.windows.target);
+        (target.width(), target.height())
+    }
+
+    /// As [`Windows::window`].
+    pub fn window(&self, plane: usize, level: u8, band: Band) -> Option<Window> {
+        self.windows.window(plane, level, band)
+    }
 
     /// The rows of [`window`](Self::window), to be filled in.
     pub fn rows_mut(&mut self, plane: usize, level: u8, band: Band) -> Option<BandRowsMut<'_>> {
         self.window(plane, level, band)?;
-        let (buffer, _, _, frame) = self.layouts[plane].band(self.target.level, level, band);
+        let windows = &self.windows;
+        let (buffer, _, _, frame) = windows.layouts[plane].band(windows.target.level, level, band);
         Some(BandRowsMut { planes: &mut self.planes, plane, buffer, frame })
     }
 
@@ -287,8 +315,8 @@ impl Synthesis {
     /// # Errors
     /// [`Error::Usage`] if `samples` has not the type or number that the result needs.
     pub fn finish(self, samples: SamplesMut<'_>) -> Result<()> {
-        let header = &self.header;
         let (width, height) = self.size();
+        let Windows { header, target, wanted, layouts } = &self.windows;
         let count = u64::from(width) * u64::from(height) * u64::from(header.channels);
         if samples.len() as u64 != count || samples.sample_type() != header.mode.sample_type() {
             return Err(Error::Usage(format!(
@@ -298,15 +326,15 @@ impl Synthesis {
                 header.mode.sample_type()
             )));
         }
-        let peaks = Peaks::of_windows(header, 0, &self.planes, &self.layouts, &self.target);
-        if let Some(wanted) = &self.wanted {
-            let mut all = vec![0u8; self.target.width() as usize * self.target.height() as usize];
+        let peaks = Peaks::of_windows(header, 0, &self.planes, layouts, target);
+        if let Some(wanted) = wanted {
+            let mut all = vec![0u8; target.width() as usize * target.height() as usize];
             let whole = SamplesMut::U8(&mut all);
-            invert(header, 0, self.flags, &self.target, self.planes, &self.layouts, &peaks, 1, whole)?;
-            crop(&all, self.target.width() as usize, wanted, samples);
+            invert(header, 0, self.flags, target, self.planes, layouts, &peaks, 1, whole)?;
+            crop(&all, target.width() as usize, wanted, samples);
             return Ok(());
         }
-        invert(header, 0, self.flags, &self.target, self.planes, &self.layouts, &peaks, 1, samples)
+        invert(header, 0, self.flags, target, self.planes, layouts, &peaks, 1, samples)
     }
 
     /// As [`finish`](Self::finish), into samples of its own.
@@ -315,8 +343,8 @@ impl Synthesis {
     /// As [`finish`](Self::finish).
     pub fn into_samples(self) -> Result<Samples> {
         let (width, height) = self.size();
-        let count = width as usize * height as usize * usize::from(self.header.channels);
-        let mut samples = Samples::zeroed(self.header.mode.sample_type(), count);
+        let count = width as usize * height as usize * usize::from(self.windows.header.channels);
+        let mut samples = Samples::zeroed(self.windows.header.mode.sample_type(), count);
         self.finish(samples.as_mut())?;
         Ok(samples)
     }

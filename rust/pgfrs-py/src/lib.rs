@@ -9,6 +9,7 @@ mod info;
 mod ingest;
 mod progressive;
 mod stream;
+mod streammap;
 
 use pyo3::prelude::*;
 
@@ -38,6 +39,8 @@ mod _pgfrs {
     #[pymodule_export]
     use crate::stream::{Segment, drop_segments, merge, refine, segments};
     use crate::stream::{Streaming, parse_payload};
+    #[pymodule_export]
+    use crate::streammap::{StreamMap, index_stream};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
