@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +58,14 @@ def _pgf(pixels: Pixels, target: float) -> bytes:
     return _nearest(candidates, target)
 
 
-def _pgfr(pixels: Pixels, target: float, order: str = "best") -> bytes:
+def pgfr(
+    pixels: Pixels, target: float | None = None, order: str = "best", qualities: Iterable[int] = QUALITIES
+) -> bytes:
+    """A packed stream that ends with the segment at which its PSNR is nearest to the target in dB, that of JPEG."""
+    if target is None:
+        target = psnr(jpeg.decode(jpeg.encode(pixels)), pixels)
     candidates = []
-    for quality in QUALITIES:
+    for quality in qualities:
         stream = pgfrs.encode(pixels, format="pgfr", quality=quality, order=order)
         segments = pgfrs.segments(stream)
         for segment, after in itertools.zip_longest(segments, segments[1:]):
@@ -73,9 +79,9 @@ def encode(pixels: Pixels) -> dict[str, bytes]:
     """The picture in every encoding."""
     reference = jpeg.encode(pixels)
     target = psnr(jpeg.decode(reference), pixels)
-    packed = _pgfr(pixels, target)
+    packed = pgfr(pixels, target)
     tokens = pgfrs.transcode(packed, "pgfr", payload="tokens")
-    levels = _pgfr(pixels, target, "levels")
+    levels = pgfr(pixels, target, "levels")
     small = np.asarray(Image.fromarray(pixels).resize((SMALL, SMALL), Image.Resampling.BOX))
     return {
         "jpeg": reference,

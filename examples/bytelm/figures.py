@@ -51,6 +51,11 @@ def load(out: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def labels_of_runs(out: Path, start: str) -> dict[str, list[dict[str, Any]]]:
+    """The runs whose name begins so, by the rest of their name."""
+    return {name.removeprefix(start): runs for name, runs in load(out).items() if name.startswith(start)}
+
+
 def labelled(run: dict[str, Any], kind: str = "samples") -> list[tuple[int, bytes]]:
     return [(label, bytes.fromhex(text)) for label, text in run.get(kind, [])]
 

@@ -35,8 +35,9 @@ def kind_of(label: int) -> str:
     return "photographs" if label == PHOTOGRAPH else "digits"
 
 
-def shape_of(label: int) -> tuple[int, ...]:
-    return (SIDE, SIDE, 3) if label == PHOTOGRAPH else (SIDE, SIDE)
+def shape_of(label: int, edge: int = SIDE) -> tuple[int, ...]:
+    """The shape of a photograph, or of a digit of ``edge`` pixels a side."""
+    return (SIDE, SIDE, 3) if label == PHOTOGRAPH else (edge, edge)
 
 
 def held_out(model: ByteModel, encoding: str, pictures: Labelled) -> dict[str, Any]:
@@ -134,31 +135,26 @@ def passes(stream: bytes) -> bool:
     """Whether the strict reader of `.pgfr` takes a stream, whatever the size that its header claims."""
     try:
         pgfrs.decode(stream, strict=True, limits=codings.LIMITS)
-    except pgfrs.LimitsError:  # too large to be decoded here; its bytes can still be followed
-        from pgfrs.llm import legal
-
-        state = legal.start()
-        return all(state.advance_byte(byte) for byte in stream)
     except pgfrs.PgfError:
         return False
     return True
 
 
-def decodes(encoding: str, label: int, stream: bytes) -> bool:
+def decodes(encoding: str, label: int, stream: bytes, edge: int = SIDE) -> bool:
     """Whether any picture of the right size comes out."""
     try:
-        codings.decode(encoding, stream, shape_of(label))
+        codings.decode(encoding, stream, shape_of(label, edge))
     except ValueError:
         return False
     return True
 
 
-def legal(encoding: str, label: int, stream: bytes) -> bool:
+def legal(encoding: str, label: int, stream: bytes, edge: int = SIDE) -> bool:
     """Whether the stream is one that a writer could have written, as far as its reader can tell."""
     if encoding == "jpeg":
         codes = [b for a, b in itertools.pairwise(stream) if a == 0xFF and (0xD0 <= b <= 0xD7 or b == 0xD9)]
-        units = ((SIDE + 15) // 16) ** 2 if label == PHOTOGRAPH else ((SIDE + 7) // 8) ** 2
-        return codes == [*(0xD0 + n % 8 for n in range(units - 1)), 0xD9] and decodes(encoding, label, stream)
+        units = ((SIDE + 15) // 16) ** 2 if label == PHOTOGRAPH else ((edge + 7) // 8) ** 2
+        return codes == [*(0xD0 + n % 8 for n in range(units - 1)), 0xD9] and decodes(encoding, label, stream, edge)
     if encoding == "pnm":
         return len(stream) == (11 + codings.SMALL**2 * (3 if label == PHOTOGRAPH else 1)) and stream[:1] == b"P"
     try:
@@ -166,7 +162,7 @@ def legal(encoding: str, label: int, stream: bytes) -> bool:
         pixels = pgfrs.decode(whole, strict=True, limits=codings.LIMITS)
     except (ValueError, pgfrs.PgfError):
         return False
-    return pixels.shape == shape_of(label)
+    return pixels.shape == shape_of(label, edge)
 
 
 class Mask:
@@ -176,7 +172,8 @@ class Mask:
         from pgfrs.llm import legal
 
         self.mask, self.ids = legal.mask, Ids(eos=256, size=257)
-        self.states = [legal.start() for _ in range(count)]
+        # Without the limits a header of a huge picture costs memory for each of its blocks.
+        self.states = [legal.start(limits=codings.LIMITS) for _ in range(count)]
 
     def __call__(self, number: int, written: bytes) -> NDArray[np.bool_]:
         state = self.states[number]
@@ -186,12 +183,13 @@ class Mask:
 
 
 class DigitClassifier:
-    """A support vector machine on 8 x 8 numbers, trained on clean digits."""
+    """A support vector machine on 8 x 8 numbers, trained on clean digits of ``edge`` pixels a side."""
 
-    def __init__(self) -> None:
+    def __init__(self, edge: int = SIDE) -> None:
         from sklearn.svm import SVC
 
-        training, _ = data.digits()
+        self.edge = edge
+        training, _ = data.digits(edge)
         features = np.array([data.shrunk(picture.pixels) for picture in training])
         self.machine = SVC(gamma="scale").fit(features, [picture.label for picture in training])
 
@@ -200,7 +198,7 @@ class DigitClassifier:
         features, labels = [], []
         for label, stream in pictures:
             try:
-                pixels = codings.decode(encoding, stream, shape_of(label))
+                pixels = codings.decode(encoding, stream, shape_of(label, self.edge))
             except ValueError:
                 continue
             features.append(data.shrunk(pixels))
@@ -225,7 +223,8 @@ def damaged(classifier: DigitClassifier, encoding: str, pictures: Labelled, seed
     For every number of edits: the share that still decodes, the median PSNR in dB against the stream before (0 where
     nothing decodes), and the share of digits told.
     """
-    good = [(label, stream) for label, stream in pictures if len(stream) > 40 and decodes(encoding, label, stream)]
+    edge = classifier.edge
+    good = [(label, stream) for label, stream in pictures if len(stream) > 40 and decodes(encoding, label, stream, edge)]
     found: dict[str, Any] = {}
     for edits in EDITS:
         hurt = [
@@ -235,8 +234,9 @@ def damaged(classifier: DigitClassifier, encoding: str, pictures: Labelled, seed
         values = []
         for (label, before), (_, after) in zip(good, hurt, strict=True):
             try:
-                pixels = codings.decode(encoding, after, shape_of(label))
-                values.append(codings.psnr(pixels, codings.decode(encoding, before, shape_of(label))))
+                shape = shape_of(label, edge)
+                pixels = codings.decode(encoding, after, shape)
+                values.append(codings.psnr(pixels, codings.decode(encoding, before, shape)))
             except ValueError:
                 values.append(0.0)
         digits = [pair for pair in hurt if pair[0] != PHOTOGRAPH]
