@@ -121,7 +121,17 @@ def report(out: Path) -> dict[str, Any]:
     text = [
         f"Held-out digits, {EDGE} x {EDGE} pixels, and streams that the models wrote:",
         table(
-            ["encoding", "runs", "PSNR", "bytes", "model, bits", "to jpeg", "free: picture", "header given", "mask: legal"],
+            [
+                "encoding",
+                "runs",
+                "PSNR",
+                "bytes",
+                "model, bits",
+                "to jpeg",
+                "free: picture",
+                "header given",
+                "mask: legal",
+            ],
             (
                 [
                     name,

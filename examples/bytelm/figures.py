@@ -235,40 +235,6 @@ def tables(results: dict[str, Any], runs: dict[str, list[dict[str, Any]]], there
             for name in there
         ),
     )
-    if infilled := runs.get("infill"):
-        yield "Infilling: bits of the removed detail of level 1 (luma), mean of held-out photographs:"
-        yield table(
-            [
-                "runs",
-                "bytes",
-                "both sides",
-                "prefix only",
-                "another picture's",
-                "both against prefix",
-                "against another's",
-            ],
-            [
-                [
-                    str(len(infilled)),
-                    f"{np.mean(infilled[0]['infill']['bytes']):.0f}",
-                    *(
-                        spread((float(np.mean(run["infill"][key])) for run in infilled), 1)
-                        for key in ("both", "prefix", "shuffled")
-                    ),
-                    *(
-                        spread(
-                            (
-                                100 * (np.sum(run["infill"]["both"]) / np.sum(run["infill"][key]) - 1)
-                                for run in infilled
-                            ),
-                            1,
-                        )
-                        + " %"
-                        for key in ("prefix", "shuffled")
-                    ),
-                ]
-            ],
-        )
 
 
 def curves(out: Path, runs: dict[str, list[dict[str, Any]]], there: list[str]) -> None:

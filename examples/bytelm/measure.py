@@ -14,9 +14,9 @@ import codings
 import data
 import pgfrs
 from data import PHOTOGRAPH, SIDE
-from model import LABELS, MARKS, ByteModel, bits, sequence
+from model import ByteModel, bits, sequence
 from pgfrs.damage import damage
-from pgfrs.llm import Ids, samples
+from pgfrs.llm import Ids
 
 Labelled = Sequence[tuple[int, bytes]]
 PGFR = ("packed", "tokens", "levels", "flat")
@@ -74,50 +74,6 @@ def places(stream: bytes) -> dict[str, list[int]]:
         found["header" if code == 1 else f"{name} markers"] += range(start, min(stop, start + marker))
         found[name] += range(start + marker, stop)
     return {name: where for name, where in found.items() if where}
-
-
-# Infilling: the segments of one block, told from both sides, from what comes before, or from another picture.
-
-BLOCKS = ((0, 1), (1, 1))
-
-
-def _infill_ids(label: int, sample: samples.Sample, *, suffix: bool = True) -> NDArray[np.int64]:
-    if not suffix:
-        pairs = itertools.pairwise((samples.Part("prefix"), *sample.parts))
-        sample = samples.Sample(tuple(part for before, part in pairs if before.content != "suffix"))
-    return np.concatenate([[LABELS[label]], sample.ids(MARKS)])
-
-
-def infill_sequence(label: int, stream: bytes, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A training sequence: as it is, with both sides or with the prefix only, equally often."""
-    choice = int(rng.integers(3))
-    if choice == 0:
-        return sequence(label, stream)
-    return _infill_ids(label, samples.infill(stream, int(rng.integers(2**31))), suffix=choice == 1)
-
-
-def infill(model: ByteModel, pictures: Labelled) -> dict[str, list[float]]:
-    """Bits of the removed detail of each picture that has any: both sides, prefix only, sides of another picture."""
-    rows: dict[str, list[NDArray[np.int64]]] = defaultdict(list)
-    lengths = []
-    usable = []
-    for label, stream in pictures:
-        sample = samples.infill(stream, 0, block=BLOCKS[0])
-        if sample.section("middle"):
-            usable.append((label, sample))
-    for number, (label, sample) in enumerate(usable):
-        other = usable[(number + 1) % len(usable)][1]
-        middle = sample.section("middle")
-        shuffled = samples.Sample((*other.parts[:-1], samples.Part(middle)))
-        rows["both"].append(_infill_ids(label, sample))
-        rows["prefix"].append(_infill_ids(label, sample, suffix=False))
-        rows["shuffled"].append(_infill_ids(label, shuffled))
-        lengths.append(len(middle))
-    found: dict[str, list[float]] = {"bytes": [float(n) for n in lengths]}
-    for name, sequences in rows.items():
-        # The middle is what stands last, before the end mark.
-        found[name] = [float(row[-n - 1 : -1].sum()) for row, n in zip(bits(model, sequences), lengths, strict=True)]
-    return found
 
 
 # Streams that a model wrote.
@@ -224,7 +180,9 @@ def damaged(classifier: DigitClassifier, encoding: str, pictures: Labelled, seed
     nothing decodes), and the share of digits told.
     """
     edge = classifier.edge
-    good = [(label, stream) for label, stream in pictures if len(stream) > 40 and decodes(encoding, label, stream, edge)]
+    good = [
+        (label, stream) for label, stream in pictures if len(stream) > 40 and decodes(encoding, label, stream, edge)
+    ]
     found: dict[str, Any] = {}
     for edits in EDITS:
         hurt = [

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 import codings
 import data
 import digits
+import infilling
 import measure
 from codings import CHANGES, ENCODINGS
 from model import ByteModel, Settings, sample, sequence, train
@@ -36,6 +37,7 @@ HELD_OUT = 128
 INFILL = "infill"
 #: Before the encoding of runs on digits alone, and their settings.
 DIGITS = "digits-"
+QUICK_INFILL = Settings(muon=0.02)
 QUICK_DIGITS = Settings(steps=1000, batch=16, muon=0.02)
 LARGE_DIGITS = Settings(width=256, layers=6, heads=8, steps=8000, batch=32, rate=1e-3, muon=0.02)
 
@@ -76,20 +78,21 @@ def one_run(out: Path, crops: int, encoding: str, seed: int, settings: Settings,
         result = digits.run(out, crops, encoding.removeprefix(DIGITS), seed, settings, device)
         finish(stem, {"encoding": encoding, "seed": seed, "settings": settings.record()} | result, start)
         return f"{name}: {time.process_time() - start:.0f} s of CPU"
+    if encoding == INFILL:
+        result = infilling.run(out, crops, seed, settings, device)
+        finish(stem, {"encoding": encoding, "seed": seed, "settings": settings.record()} | result, start)
+        return f"{name}: {time.process_time() - start:.0f} s of CPU"
     pictures = prepare(out, crops, 1)
-    coding = "tokens" if encoding == INFILL else encoding
     kinds = [[], []]  # digits, photographs
     for picture, streams in pictures["train"]:
-        kinds[picture.label == data.PHOTOGRAPH].append((picture.label, streams[coding]))
+        kinds[picture.label == data.PHOTOGRAPH].append((picture.label, streams[encoding]))
 
     def draw(rng: np.random.Generator) -> NDArray[np.int64]:
         kind = kinds[rng.random() < 0.6]  # three photographs to two digits
         label, stream = kind[rng.integers(len(kind))]
-        if encoding == INFILL:
-            return measure.infill_sequence(label, stream, rng)
         return sequence(label, stream)
 
-    held_out = [(picture.label, streams[coding]) for picture, streams in pictures["held_out"]]
+    held_out = [(picture.label, streams[encoding]) for picture, streams in pictures["held_out"]]
     probes = [(label, stream) for label, stream in held_out if label == data.PHOTOGRAPH][:24]
 
     def probe(model: ByteModel) -> dict[str, float]:
@@ -97,12 +100,9 @@ def one_run(out: Path, crops: int, encoding: str, seed: int, settings: Settings,
 
     model, curve = train(draw, settings, seed, probe, device)
     result = {"encoding": encoding, "seed": seed, "settings": settings.record(), "curve": curve}
-    if encoding == INFILL:
-        result["infill"] = measure.infill(model, [p for p in held_out if p[0] == data.PHOTOGRAPH])
-    else:
-        result |= measure.held_out(model, encoding, held_out)
-        result["samples"] = written(model, held_out, seed)
-        complete(model, result, held_out)
+    result |= measure.held_out(model, encoding, held_out)
+    result["samples"] = written(model, held_out, seed)
+    complete(model, result, held_out)
     finish(stem, result | {"model": model}, start)
     return f"{name}: {time.process_time() - start:.0f} s of CPU"
 
@@ -167,7 +167,11 @@ def go_on(out: Path, crops: int, path: Path, device: str) -> str:
 
 def settings_of(name: str, options: argparse.Namespace) -> Settings:
     """Model and training of a run, with what the command line says otherwise."""
-    small, large = (QUICK_DIGITS, LARGE_DIGITS) if name.startswith(DIGITS) else (QUICK, LARGE)
+    small, large = QUICK, LARGE
+    if name == INFILL:
+        small, large = QUICK_INFILL, LARGE
+    elif name.startswith(DIGITS):
+        small, large = QUICK_DIGITS, LARGE_DIGITS
     said = {key: value for key in ("steps", "width") if (value := getattr(options, key))}
     return Settings(**((large if options.large else small).record() | said))
 
@@ -190,10 +194,12 @@ def main() -> None:
     (out / "runs").mkdir(parents=True, exist_ok=True)
     on_digits = [DIGITS + name for name in digits.ENCODINGS]
     wanted = options.only.split(",") if options.only else [*ENCODINGS, *on_digits, INFILL, *CHANGES]
-    if any(name not in on_digits for name in wanted):
+    if any(name in (*ENCODINGS, *CHANGES) for name in wanted):
         prepare(out, crops, options.jobs)
     if any(name in on_digits for name in wanted):
         digits.prepare(out, crops)
+    if INFILL in wanted:
+        infilling.prepare(out, crops)
     seeds = {name: options.seeds if name in ENCODINGS else options.more_seeds for name in wanted}
     # In the order of their worth, so that a run that was stopped has told most.
     jobs = [(seed, name) for name in wanted for seed in range(seeds[name])]
@@ -214,8 +220,14 @@ def main() -> None:
         report(out, prepare(out, crops, 1)["held_out"])
     if any(name in load(out) for name in on_digits):
         digits.report(out)
+    if INFILL in load(out):
+        text = infilling.table_of(load(out)[INFILL])
+        (out / "infill.md").write_text(text + "\n")
+        print(text)
     spent = sum(run["seconds"] for runs in load(out).values() for run in runs)
-    print(f"{spent / 60:.1f} minutes of a core in all runs that are there; this command took {time.time() - began:.0f} s")
+    print(
+        f"{spent / 60:.1f} minutes of a core in all runs that are there; this command took {time.time() - began:.0f} s"
+    )
 
 
 if __name__ == "__main__":
