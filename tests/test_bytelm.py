@@ -46,10 +46,12 @@ def test_encodings_have_one_psnr_and_both_payloads_one_picture(codings: ModuleTy
     assert set(streams) == {*codings.ENCODINGS, *codings.CHANGES}
     decoded = {name: codings.decode(name, stream, image.shape) for name, stream in streams.items()}
     target = codings.psnr(decoded["jpeg"], image)
-    for name in ("pgf", "packed", "tokens", "levels", "flat"):
+    for name in ("pgf", "packed", "tokens", "levels", "flat", "chunks"):
         assert codings.psnr(decoded[name], image) == pytest.approx(target, abs=1.5), name
     np.testing.assert_array_equal(decoded["packed"], decoded["tokens"])
     np.testing.assert_array_equal(decoded["flat"], decoded["tokens"])
+    np.testing.assert_array_equal(decoded["chunks"], decoded["tokens"])
+    assert codings.from_chunks(streams["chunks"]) == streams["tokens"] != streams["chunks"]
     assert pgfrs.transcode(streams["packed"], "pgfr", payload="tokens") == streams["tokens"]
     assert len(streams["packed"]) < len(streams["tokens"]) and len(streams["flat"]) < len(streams["tokens"])
 
@@ -65,7 +67,7 @@ def test_flat_streams_keep_base_and_planes(codings: ModuleType, image: NDArray[n
     rng = np.random.default_rng(0)
     for _ in range(100):  # whatever a model writes
         data = bytes(rng.choice([0, 1, 2, 16, 255], int(rng.integers(0, 60))).astype(np.uint8).tolist())
-        assert isinstance(codings.unflatten(data), bytes)
+        assert isinstance(codings.unflatten(data), bytes) and len(codings.from_chunks(data)) == len(data)
 
 
 @pytest.mark.slow

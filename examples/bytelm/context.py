@@ -241,7 +241,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--training", type=int, default=60, help="crops to train on")
     parser.add_argument("--held-out", type=int, default=40)
-    parser.add_argument("--cases", default="128:1,128:2,256:2", help="side of the pictures and level of the tiles")
+    parser.add_argument("--cases", default="128:1,128:2", help="side of the pictures and level of the tiles")
     options = parser.parse_args()
     rows = []
     for case in options.cases.split(","):

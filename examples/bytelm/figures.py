@@ -25,7 +25,9 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 ALL = (*ENCODINGS, *CHANGES)
-COLOURS = dict(zip(ALL, ["#c0392b", "#7f8c8d", "#2980b9", "#27ae60", "#bbbbbb", "#16a085", "#8e44ad"], strict=True))
+COLOURS = dict(
+    zip(ALL, ["#c0392b", "#7f8c8d", "#2980b9", "#27ae60", "#bbbbbb", "#16a085", "#8e44ad", "#d68910"], strict=True)
+)
 
 
 def spread(values: Iterable[float], digits: int = 3) -> str:

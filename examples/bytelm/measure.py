@@ -19,7 +19,7 @@ from pgfrs.damage import damage
 from pgfrs.llm import Ids
 
 Labelled = Sequence[tuple[int, bytes]]
-PGFR = ("packed", "tokens", "levels", "flat")
+PGFR = ("packed", "tokens", "levels", "flat", "chunks")
 #: Encodings whose legal bytes are known.
 MASKED = ("packed", "tokens", "levels")
 SHARES = (0.1, 0.25, 0.5, 1.0)
@@ -114,8 +114,7 @@ def legal(encoding: str, label: int, stream: bytes, edge: int = SIDE) -> bool:
     if encoding == "pnm":
         return len(stream) == (11 + codings.SMALL**2 * (3 if label == PHOTOGRAPH else 1)) and stream[:1] == b"P"
     try:
-        whole = codings.unflatten(stream) if encoding == "flat" else stream
-        pixels = pgfrs.decode(whole, strict=True, limits=codings.LIMITS)
+        pixels = pgfrs.decode(codings.undone(encoding, stream), strict=True, limits=codings.LIMITS)
     except (ValueError, pgfrs.PgfError):
         return False
     return pixels.shape == shape_of(label, edge)
