@@ -106,7 +106,7 @@ def test_the_example_in_small(tmp_path: Path, large: bool) -> None:
     on_digits = json.loads((tmp_path / "digits.json").read_text())["tokens"]
     (run,) = on_digits["runs"]
     assert on_digits["told"]["1.0"] > 0.85 > on_digits["told"]["0.1"]
-    assert run["masked"]["legal"] == run["masked"]["decode"] == run["given"]["decode"] == 1
+    assert run["masked"]["legal"] == run["given"]["decode"] == 1
     assert "| held out | tokens |" in (tmp_path / "digits.md").read_text()
     for plot in ("curves.png", "cuts.png", "samples.png", "digits-cuts.png", "digits.png"):
         assert (tmp_path / plot).stat().st_size > 5000
