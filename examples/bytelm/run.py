@@ -37,7 +37,7 @@ HELD_OUT = 128
 INFILL = "infill"
 #: Before the encoding of runs on digits alone, and their settings.
 DIGITS = "digits-"
-QUICK_INFILL = Settings(muon=0.02)
+QUICK_INFILL = Settings(steps=200, muon=0.02)
 QUICK_DIGITS = Settings(steps=1000, batch=16, muon=0.02)
 LARGE_DIGITS = Settings(width=256, layers=6, heads=8, steps=8000, batch=32, rate=1e-3, muon=0.02)
 
