@@ -249,10 +249,11 @@ def _sheet(out: Path, runs: dict[str, list[dict[str, Any]]], there: list[str]) -
     """Two of every digit as the first model of each encoding wrote them with the header given, whole and cut."""
     from figures import pyplot
 
-    rows = [(name, share) for name in there for share in (1.0, 0.5, 0.25)]
+    temperatures = {"given": 1, "cool": COOL}
+    rows = [(name, way, share) for name in there for way in temperatures for share in (1.0, 0.25)]
     figure, grid = pyplot.subplots(len(rows), 20, figsize=(20, len(rows)), squeeze=False)
-    for (name, share), line in zip(rows, grid, strict=True):
-        streams = written(runs[name][0], "given")
+    for (name, way, share), line in zip(rows, grid, strict=True):
+        streams = written(runs[name][0], way)
         chosen = [pair for digit in range(10) for pair in [p for p in streams if p[0] == digit][:2]]
         for (_, stream), axes in zip(measure.cut_streams(chosen, share), line, strict=True):
             try:
@@ -260,7 +261,8 @@ def _sheet(out: Path, runs: dict[str, list[dict[str, Any]]], there: list[str]) -
             except ValueError:
                 axes.text(0.5, 0.5, "no picture", ha="center", va="center", fontsize=6, transform=axes.transAxes)
             axes.set(xticks=[], yticks=[])
-        line[0].set_ylabel(f"{name}\n{share:.0%}", rotation=0, ha="right", va="center", fontsize=9)
+        title = f"{name}, t {temperatures[way]}\n{share:.0%}"
+        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
     figure.tight_layout(pad=0.3)
     figure.savefig(out / "digits.png", dpi=55)
 
