@@ -32,6 +32,7 @@ EACH = 10
 #: Ways to write: free, with the header given, so at a lower temperature, under the mask of legal bytes.
 WAYS = ("free", "given", "cool", "masked")
 COOL = 0.7
+PARTS = ("header", "base markers", "base", "planes markers", "planes", "end")
 
 
 def encode(pixels: codings.Pixels) -> dict[str, bytes]:
@@ -75,7 +76,7 @@ def run(out: Path, crops: int, encoding: str, seed: int, settings: Any, device: 
     labels = [label for label in range(10) for _ in range(EACH)]
     most = int(1.25 * max(len(stream) for _, stream in held_out))
     header = measure.header(encoding, held_out[0][1])
-    found: dict[str, Any] = {"curve": curve, "bits": float(np.mean(measure.total_bits(model, held_out)))}
+    found = {"curve": curve} | judged(model, out, encoding)
     for way in WAYS:
         if way == "masked" and encoding not in measure.MASKED:
             continue
@@ -84,6 +85,18 @@ def run(out: Path, crops: int, encoding: str, seed: int, settings: Any, device: 
         streams = sample(model, labels, most, seed, mask, given, COOL if way == "cool" else 1.0)
         found[way] = [[label, stream.hex()] for label, stream in zip(labels, streams, strict=True)]
     return found | {"model": model}
+
+
+def judged(model: Any, out: Path, encoding: str) -> dict[str, Any]:
+    """Bits of held-out digits, and, for `.pgfr`, of their parts."""
+    from model import bits, sequence
+
+    held_out = [(picture.label, streams[encoding]) for picture, streams in prepare(out)["held_out"]]
+    rows = bits(model, [sequence(*pair) for pair in held_out])
+    found: dict[str, Any] = {"bits": float(np.mean([row.sum() for row in rows]))}
+    if encoding in measure.PGFR:
+        found["parts"] = measure.parts([(stream, row) for (_, stream), row in zip(held_out, rows, strict=True)])
+    return found
 
 
 def written(found: dict[str, Any], way: str) -> list[tuple[int, bytes]]:
@@ -149,6 +162,31 @@ def report(out: Path) -> dict[str, Any]:
                 for name in there
             ),
         ),
+        "Bits of 100 held-out digits along the training:",
+        table(
+            ["digits seen", *(str(point["pictures"]) for point in runs[there[0]][0]["curve"])],
+            (
+                [name, *(spread((p["bits"] for p in points), 0) for points in zip(*curves, strict=True))]
+                for name in there
+                for curves in [[found["curve"] for found in runs[name]]]
+            ),
+        ),
+        "Where the bits of a digit are (bytes in brackets):",
+        table(
+            ["encoding", *PARTS],
+            (
+                [
+                    name,
+                    *(
+                        f"{np.mean(of(name, 'parts', part)):.0f} ({sizes.get(part + ' bytes', 0):.0f})"
+                        for part in PARTS
+                    ),
+                ]
+                for name in there
+                if name in measure.PGFR
+                for sizes in [results[name]["runs"][0]["parts"]]
+            ),
+        ),
         "Digits told, by the share of the bytes that is kept (chance is 0.10):",
         table(
             ["streams", "encoding", *shares, "at 0.25, of full"],
@@ -184,7 +222,7 @@ def report(out: Path) -> dict[str, Any]:
 
 
 def _of_run(classifier: measure.DigitClassifier, name: str, found: dict[str, Any]) -> dict[str, Any]:
-    ways: dict[str, Any] = {"bits": found["bits"]}
+    ways: dict[str, Any] = {"bits": found["bits"], "parts": found.get("parts", {})}
     for way in WAYS:
         if streams := written(found, way):
             ways[way] = {

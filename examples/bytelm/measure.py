@@ -53,14 +53,19 @@ def held_out(model: ByteModel, encoding: str, pictures: Labelled) -> dict[str, A
             "bytes": float(np.mean([len(stream) for stream, _ in chosen])),
         }
         if encoding in PGFR:
-            parts: dict[str, float] = defaultdict(float)
-            for stream, row in chosen:
-                for name, where in places(stream).items():
-                    parts[name] += float(row[:-1][where].sum()) / len(chosen)
-                    parts[f"{name} bytes"] += len(where) / len(chosen)
-                parts["end"] += float(row[-1]) / len(chosen)
-            found[kind]["parts"] = dict(parts)
+            found[kind]["parts"] = parts(chosen)
     return found
+
+
+def parts(judged: Sequence[tuple[bytes, NDArray[np.float64]]]) -> dict[str, float]:
+    """Of `.pgfr` streams and the bits of their bytes and end: mean bits and bytes of header, base and planes."""
+    found: dict[str, float] = defaultdict(float)
+    for stream, row in judged:
+        for name, where in places(stream).items():
+            found[name] += float(row[:-1][where].sum()) / len(judged)
+            found[f"{name} bytes"] += len(where) / len(judged)
+        found["end"] += float(row[-1]) / len(judged)
+    return dict(found)
 
 
 def places(stream: bytes) -> dict[str, list[int]]:

@@ -154,10 +154,15 @@ def go_on(out: Path, crops: int, path: Path, device: str) -> str:
     """Complete the record of a run that an older version made."""
     torch.set_num_threads(1)
     result = json.loads(path.read_text())
-    if result["encoding"] == INFILL or result["encoding"].startswith(DIGITS):
+    coding = result["encoding"].removeprefix(DIGITS)
+    judged = result["encoding"].startswith(DIGITS) and ("parts" if coding in measure.PGFR else "bits") in result
+    if result["encoding"] == INFILL or judged:
         return f"{path.stem}: there already"
     model = ByteModel(Settings(**result["settings"])).to(device)
     model.load_state_dict(torch.load(path.with_suffix(".pt"), map_location=device))
+    if result["encoding"].startswith(DIGITS):
+        keep(path.with_suffix(""), result | digits.judged(model, out, coding))
+        return f"{path.stem}: complete"
     pictures = prepare(out, crops, 1)["held_out"]
     held_out = [(picture.label, streams[result["encoding"]]) for picture, streams in pictures]
     if not complete(model, result, held_out):
@@ -185,7 +190,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="instead of the setting's own")
     parser.add_argument("--width", type=int, help="instead of the setting's own; a multiple of twice the heads")
     parser.add_argument("--crops", type=int, help="crops of photographs to train on")
-    parser.add_argument("--only", default="", help="names of runs, comma-separated; default: all")
+    parser.add_argument("--only", default="", help="names of runs, comma-separated; default: all but chunks")
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
@@ -193,7 +198,7 @@ def main() -> None:
     out, began = options.out, time.time()
     (out / "runs").mkdir(parents=True, exist_ok=True)
     on_digits = [DIGITS + name for name in digits.ENCODINGS]
-    wanted = options.only.split(",") if options.only else [*ENCODINGS, *on_digits, INFILL, *CHANGES]
+    wanted = options.only.split(",") if options.only else [*ENCODINGS, *on_digits, INFILL, "levels", "flat"]
     if any(name in (*ENCODINGS, *CHANGES) for name in wanted):
         prepare(out, crops, options.jobs)
     if any(name in on_digits for name in wanted):
