@@ -2,19 +2,22 @@
 
     python examples/bytelm/changes.py
 
-Bits of a base value by how often each value comes (of the training crops, all values alike), and damage to held-out
-streams. ``flat`` tells a value from all before it, ``chunks`` from those of its own chunk of 16 only.
+Bits of a base value by how often each value comes (of training crops and of the digits of digits.py, all values
+alike), and damage to held-out streams. ``flat`` tells a value from all before it, ``chunks`` from those of its own
+chunk of 16 only.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Iterable
 
 import numpy as np
 
 import codings
 import data
+import digits
 import measure
 import pgfrs
 from figures import table
@@ -22,9 +25,9 @@ from figures import table
 NAMES = ("tokens", "chunks", "flat")
 
 
-def streams_of(pixels: codings.Pixels) -> dict[str, bytes]:
+def streams_of(pixels: codings.Pixels, qualities: Iterable[int] = codings.QUALITIES) -> dict[str, bytes]:
     """A picture as token stream at the PSNR of JPEG, and with its base changed."""
-    tokens = pgfrs.transcode(codings.pgfr(pixels), "pgfr", payload="tokens")
+    tokens = pgfrs.transcode(codings.pgfr(pixels, qualities=qualities), "pgfr", payload="tokens")
     return {"tokens": tokens, "chunks": codings.within_chunks(tokens), "flat": codings.flatten(tokens)}
 
 
@@ -52,6 +55,11 @@ def main() -> None:
     for picture in data.crops(data.TRAINING, options.crops, seed=1):
         for name, stream in streams_of(picture.pixels).items():
             gathered[name] += base_values(name, stream)
+    of_digits: dict[str, list[int]] = defaultdict(list)
+    small = data.digits(digits.EDGE)[0]
+    for picture in small:
+        for name, stream in streams_of(picture.pixels, (digits.QUALITY,)).items():
+            of_digits[name] += [value for _, value in base_values(name, stream)]
     chosen = data.crops(data.HELD_OUT, options.held_out, seed=2) + data.digits()[1][: options.held_out]
     held_out = [(picture.label, streams_of(picture.pixels)) for picture in chosen]
     classifier = measure.DigitClassifier()
@@ -62,8 +70,16 @@ def main() -> None:
         total = sum(b * len(values) for b, values in zip(bits, kinds, strict=True)) / options.crops
         damage = measure.damaged(classifier, name, [(label, streams[name]) for label, streams in held_out], 0)
         rows.append([name, *(f"{b:.2f}" for b in bits), f"{total:.0f}"])
+        rows[-1].append(f"{entropy(of_digits[name]) * len(of_digits[name]) / len(small):.0f}")
         rows[-1] += [f"{d['decode']:.2f} / {d['psnr']:.1f} / {d['digits']:.2f}" for d in damage.values()]
-    heads = ["encoding", "luma, bits a value", "colour", "base of a picture", *(f"{n} edits" for n in measure.EDITS)]
+    heads = [
+        "encoding",
+        "luma, bits a value",
+        "colour",
+        "base of a picture",
+        "of a digit",
+        *(f"{n} edits" for n in measure.EDITS),
+    ]
     print(table(heads, rows))
 
 
