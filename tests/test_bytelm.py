@@ -21,13 +21,18 @@ FOLDER = REPOSITORY / "examples" / "bytelm"
 NEEDED = ("torch", "sklearn", "skimage")
 
 
+def module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec and spec.loader
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[name] = loaded  # dataclasses look there for their module
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
 @pytest.fixture(scope="module")
 def codings() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("codings", FOLDER / "codings.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module("codings")
 
 
 @pytest.fixture(scope="module", params=["colour", "gray"])
@@ -41,10 +46,12 @@ def test_encodings_have_one_psnr_and_both_payloads_one_picture(codings: ModuleTy
     assert set(streams) == {*codings.ENCODINGS, *codings.CHANGES}
     decoded = {name: codings.decode(name, stream, image.shape) for name, stream in streams.items()}
     target = codings.psnr(decoded["jpeg"], image)
-    for name in ("pgf", "packed", "tokens", "levels", "flat"):
+    for name in ("pgf", "packed", "tokens", "levels", "flat", "chunks"):
         assert codings.psnr(decoded[name], image) == pytest.approx(target, abs=1.5), name
     np.testing.assert_array_equal(decoded["packed"], decoded["tokens"])
     np.testing.assert_array_equal(decoded["flat"], decoded["tokens"])
+    np.testing.assert_array_equal(decoded["chunks"], decoded["tokens"])
+    assert codings.from_chunks(streams["chunks"]) == streams["tokens"] != streams["chunks"]
     assert pgfrs.transcode(streams["packed"], "pgfr", payload="tokens") == streams["tokens"]
     assert len(streams["packed"]) < len(streams["tokens"]) and len(streams["flat"]) < len(streams["tokens"])
 
@@ -60,7 +67,7 @@ def test_flat_streams_keep_base_and_planes(codings: ModuleType, image: NDArray[n
     rng = np.random.default_rng(0)
     for _ in range(100):  # whatever a model writes
         data = bytes(rng.choice([0, 1, 2, 16, 255], int(rng.integers(0, 60))).astype(np.uint8).tolist())
-        assert isinstance(codings.unflatten(data), bytes)
+        assert isinstance(codings.unflatten(data), bytes) and len(codings.from_chunks(data)) == len(data)
 
 
 @pytest.mark.slow
@@ -68,15 +75,24 @@ def test_flat_streams_keep_base_and_planes(codings: ModuleType, image: NDArray[n
     any(importlib.util.find_spec(name) is None for name in NEEDED),
     reason="torch, scikit-learn or scikit-image is not installed (the extra named bytelm, 6 GB)",
 )
-def test_the_example_in_small(tmp_path: Path) -> None:
-    """Three runs of two steps; then the same command does nothing again."""
+@pytest.mark.parametrize("large", [False, True])
+def test_the_example_in_small(tmp_path: Path, large: bool) -> None:
+    """Runs of two steps, with the large setting of a narrower model; then the same command does nothing again."""
+    names = ["jpeg", "tokens", "digits-tokens", "infill"]
     command = [sys.executable, str(FOLDER / "run.py"), "--out", str(tmp_path), "--jobs", "1", "--seeds", "1"]
-    command += ["--steps", "2", "--crops", "12", "--only", "jpeg,tokens,infill", "--device", "cpu"]
+    command += ["--steps", "2", "--crops", "12", "--only", ",".join(names), "--device", "cpu"]
+    if large:
+        command += ["--large", "--width", "48"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    for already in (0, 3):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    for already in (0, len(names)):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("-0: there already") >= already
+    for name in names:
+        record = json.loads((tmp_path / "runs" / f"{name}-0.json").read_text())
+        assert record["settings"]["layers"] == (4 if not large else 6 if "digits" in name else 8)
+        assert record["settings"]["width"] == (48 if large else 96)
+        assert record["curve"][-1]["step"] == 2 and record["curve"][-1]["bits"] > 0
     results = json.loads((tmp_path / "results.json").read_text())
     assert set(results) == {"jpeg", "tokens"}
     for name in results:
@@ -85,6 +101,31 @@ def test_the_example_in_small(tmp_path: Path) -> None:
     (masked,) = results["tokens"]["of_runs"]
     assert masked["masked_legal"] == 1
     text = (tmp_path / "tables.md").read_text()
-    assert "Infilling" in text and "| tokens |" in text
-    for plot in ("curves.png", "cuts.png", "samples.png"):
+    assert "| tokens |" in text
+    assert len((tmp_path / "infill.md").read_text().splitlines()) == 4
+    on_digits = json.loads((tmp_path / "digits.json").read_text())["tokens"]
+    (run,) = on_digits["runs"]
+    assert on_digits["told"]["1.0"] > 0.85 > on_digits["told"]["0.1"]
+    assert run["masked"]["legal"] == run["given"]["decode"] == 1
+    assert "| held out | tokens |" in (tmp_path / "digits.md").read_text()
+    for plot in ("curves.png", "cuts.png", "samples.png", "digits-cuts.png", "digits.png"):
         assert (tmp_path / plot).stat().st_size > 5000
+
+
+@pytest.mark.parametrize(("side", "quality"), [(48, 0), (77, 3), (128, 4), (200, 5)])
+def test_token_payloads_read_in_python_agree(side: int, quality: int, chelsea: NDArray[np.uint8]) -> None:
+    """Every segment ends where its planes end; more planes are significant coefficients of the finer picture."""
+    planes = module("planes")
+    gray = np.ascontiguousarray(chelsea[20 : 20 + side, 40 : 60 + side, 1])
+    stream = pgfrs.encode(gray, format="pgfr", payload="tokens", quality=quality)
+    found = planes.blocks(stream)
+    segments = [segment for segment in pgfrs.segments(stream) if segment.kind == "planes"]
+    assert sorted({segment.start for segment in segments}) == sorted({s for block in found for s in block.starts})
+    coefficients = sum(len(block.found) for block in found)
+    assert coefficients == side * (side + 20)  # the transform makes as many coefficients as there are pixels
+    for block in found:
+        assert block.planes == sorted(block.planes, reverse=True)
+        if block.planes:
+            assert block.found.max() == block.planes[0] and block.refined[0] == 0
+    with pytest.raises(ValueError, match="gray"):
+        planes.blocks(pgfrs.encode(gray, format="pgfr"))

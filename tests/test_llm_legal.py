@@ -191,17 +191,21 @@ def test_without_the_processor_it_writes_what_is_not_legal(model: Any, stream: b
     assert legal.start().legal_prefix(data) < len(data)
 
 
+def vllm_recipe() -> str:
+    guide = (REPOSITORY / "docs" / "recipes" / "byte-model.md").read_text()
+    [recipe] = [b for b in re.findall(r"^```py\n(.*?)^```", guide, re.MULTILINE | re.DOTALL) if "vllm" in b]
+    return recipe
+
+
 def test_the_recipe_for_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its function for one request with real tensors; vLLM itself is a stand-in."""
     torch = pytest.importorskip("torch", reason="no PyTorch: pip install 'pgfrs[torch]'")
-    guide = (REPOSITORY / "docs" / "recipes" / "byte-model.md").read_text()
-    [recipe] = [b for b in re.findall(r"^```py\n(.*?)^```", guide, re.MULTILINE | re.DOTALL) if "vllm" in b]
     package = "vllm.v1.sample.logits_processor"
     for end in (4, 7, 14, len(package)):
         monkeypatch.setitem(sys.modules, package[:end], types.ModuleType(package[:end]))
     monkeypatch.setattr(sys.modules[package], "AdapterLogitsProcessor", object, raising=False)
     names: dict[str, Any] = {}
-    exec(recipe, names)
+    exec(vllm_recipe(), names)
     adapter = names["LegalBytes"]()
     assert adapter.new_req_logits_processor(types.SimpleNamespace(extra_args=None)) is None
     request = adapter.new_req_logits_processor(types.SimpleNamespace(extra_args={"picture": True}))
@@ -211,3 +215,42 @@ def test_the_recipe_for_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
         output.append(int(request(output, torch.randn(330, generator=generator)).argmax()))
     data = pgfrs.llm.from_ids(output, 64)
     assert len(data) > 20 and legal.start().legal_prefix(data) == len(data)
+
+
+def test_the_recipe_inside_vllms_batches() -> None:
+    """vLLM's own adapter calls it for requests that come, swap their places and leave; no engine runs."""
+    torch = pytest.importorskip("torch", reason="no PyTorch: pip install 'pgfrs[torch]'")
+    interface = pytest.importorskip("vllm.v1.sample.logits_processor", reason="no vLLM: pip install vllm")
+    from vllm import SamplingParams
+
+    names: dict[str, Any] = {}
+    exec(vllm_recipe(), names)
+    processor = names["LegalBytes"](None, torch.device("cpu"), False)
+    assert not processor.is_argmax_invariant()
+    picture, other = SamplingParams(extra_args={"picture": True}), SamplingParams()
+    outputs: dict[str, list[int]] = {"one": [], "text": [], "two": []}
+    rows = ["one", "text", "two"]
+    added = [(row, other if name == "text" else picture, None, outputs[name]) for row, name in enumerate(rows)]
+    processor.update_state(interface.BatchUpdate(batch_size=3, removed=[], added=added, moved=[]))
+    generator = torch.Generator().manual_seed(2)
+    for step in range(300):
+        if step == 100:
+            rows[0], rows[2] = rows[2], rows[0]
+            moved = [(0, 2, interface.MoveDirectionality.SWAP)]
+            processor.update_state(interface.BatchUpdate(batch_size=3, removed=[], added=[], moved=moved))
+        elif step == 200:  # the request in row 0 leaves, the last one takes its row
+            rows[0] = rows.pop()
+            moved = [(2, 0, interface.MoveDirectionality.UNIDIRECTIONAL)]
+            processor.update_state(interface.BatchUpdate(batch_size=2, removed=[0], added=[], moved=moved))
+        else:
+            processor.update_state(None)
+        logits = torch.randn(len(rows), 330, generator=generator)
+        logits[:, EVABYTE.eos] = -30.0
+        found = processor.apply(logits.clone())
+        assert torch.equal(found[1], logits[1])  # the request without a picture
+        for row, name in enumerate(rows):
+            outputs[name].append(int(found[row].argmax()))
+    for name, length in (("one", 300), ("two", 200)):
+        data = pgfrs.llm.from_ids(outputs[name], 64)
+        assert len(data) == len(outputs[name]) == length
+        assert legal.start().legal_prefix(data) == len(data)

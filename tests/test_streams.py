@@ -254,7 +254,7 @@ def test_pillow_opens_any_prefix_and_saves(tmp_path: Path, photograph: np.ndarra
     np.testing.assert_array_equal(np.asarray(parser.close()), pgfrs.decode(data[:1500]))
     with pytest.raises(ValueError, match="payload"):
         image.save(tmp_path / "b.pgf", payload="tokens")
-    broken = data[:700] + data[704:]
+    broken = data[:700] + data[760:]
     with Image.open(io.BytesIO(broken)) as damaged, pytest.warns(pgfrs.DamageWarning):
         damaged.load()
 

@@ -1,13 +1,14 @@
 """The encodings that are compared, at equal PSNR: that of JPEG at quality 25, picture by picture.
 
-``packed`` and ``tokens`` are the very same coefficients in both payloads of `.pgfr`. ``flat`` and ``levels`` are
-changes to ``tokens`` that a model might find easier. ``pnm`` is a smaller picture, for scale only.
+``packed`` and ``tokens`` are the very same coefficients in both payloads of `.pgfr`. ``flat``, ``chunks`` and
+``levels`` are changes to ``tokens`` that a model might find easier. ``pnm`` is a smaller picture, for scale only.
 """
 
 from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ import pgfrs
 from pgfrs.llm import jpeg
 
 ENCODINGS = ("jpeg", "pgf", "packed", "tokens", "pnm")
-CHANGES = ("levels", "flat")
+CHANGES = ("levels", "flat", "chunks")
 QUALITIES = range(3, 11)
 SMALL = 8
 #: Damaged headers may claim anything.
@@ -57,9 +58,14 @@ def _pgf(pixels: Pixels, target: float) -> bytes:
     return _nearest(candidates, target)
 
 
-def _pgfr(pixels: Pixels, target: float, order: str = "best") -> bytes:
+def pgfr(
+    pixels: Pixels, target: float | None = None, order: str = "best", qualities: Iterable[int] = QUALITIES
+) -> bytes:
+    """A packed stream that ends with the segment at which its PSNR is nearest to the target in dB, that of JPEG."""
+    if target is None:
+        target = psnr(jpeg.decode(jpeg.encode(pixels)), pixels)
     candidates = []
-    for quality in QUALITIES:
+    for quality in qualities:
         stream = pgfrs.encode(pixels, format="pgfr", quality=quality, order=order)
         segments = pgfrs.segments(stream)
         for segment, after in itertools.zip_longest(segments, segments[1:]):
@@ -73,9 +79,9 @@ def encode(pixels: Pixels) -> dict[str, bytes]:
     """The picture in every encoding."""
     reference = jpeg.encode(pixels)
     target = psnr(jpeg.decode(reference), pixels)
-    packed = _pgfr(pixels, target)
+    packed = pgfr(pixels, target)
     tokens = pgfrs.transcode(packed, "pgfr", payload="tokens")
-    levels = _pgfr(pixels, target, "levels")
+    levels = pgfr(pixels, target, "levels")
     small = np.asarray(Image.fromarray(pixels).resize((SMALL, SMALL), Image.Resampling.BOX))
     return {
         "jpeg": reference,
@@ -85,6 +91,7 @@ def encode(pixels: Pixels) -> dict[str, bytes]:
         "pnm": (b"P5" if small.ndim == 2 else b"P6") + b"\n%d %d\n255\n" % (SMALL, SMALL) + small.tobytes(),
         "levels": pgfrs.transcode(levels, "pgfr", payload="tokens"),
         "flat": flatten(tokens),
+        "chunks": within_chunks(tokens),
     }
 
 
@@ -102,12 +109,19 @@ def decode(name: str, stream: bytes, shape: tuple[int, ...]) -> Pixels:
             raise ValueError(str(error)) from error
     else:
         try:
-            pixels = pgfrs.decode_with_report(unflatten(stream) if name == "flat" else stream, limits=LIMITS)[0]
+            pixels = pgfrs.decode_with_report(undone(name, stream), limits=LIMITS)[0]
         except pgfrs.PgfError as error:
             raise ValueError(str(error)) from error
     if pixels.shape != shape:
         raise ValueError(f"a picture of shape {pixels.shape} where {shape} was due")
     return pixels
+
+
+def undone(name: str, stream: bytes) -> bytes:
+    """The `.pgfr` stream of one that may be changed."""
+    if name == "flat":
+        return unflatten(stream)
+    return from_chunks(stream) if name == "chunks" else stream
 
 
 # The change "flat": the base in one piece a plane, row by row, each value as what its neighbours do not predict; the
@@ -170,3 +184,65 @@ def unflatten(flat: bytes) -> bytes:
         else:
             out += b"\xff" + piece
     return out
+
+
+# The change "chunks": each value of the base as the difference from the value of its own chunk that lies nearest, of
+# those before it. A chunk still stands alone, but a wrong value makes those wrong that are told from it.
+
+
+def _nearest_before(side: int, number: int, count: int) -> list[list[int]]:
+    """For every value of a chunk the one or two earlier ones of the chunk that lie nearest; none for the first."""
+    places = _places(side, side)[16 * number : 16 * number + count]
+    found: list[list[int]] = []
+    for place, (y, x) in enumerate(places):
+        distances = [(y - v) ** 2 + (x - u) ** 2 for v, u in places[:place]]
+        found.append([n for n, distance in enumerate(distances) if distance == min(distances)][:2])
+    # Places beyond the picture, in damaged chunks: the value before.
+    return found + [[n - 1] if n else [] for n in range(len(places), count)]
+
+
+def _sides(stream: bytes) -> tuple[int, int]:
+    """Base values a side of the first and of the other planes, by the header; 6 and 3 if damaged."""
+    if len(stream) < 10 or stream[6] > 1 or not 20 <= (side := stream[6] << 7 | stream[7]) <= 255:
+        return 6, 3
+    quality, levels = (stream[8] & 3) << 3 | stream[9] >> 4, 0
+    while 5 * 2 ** (levels + 1) <= side:
+        levels += 1
+    return -(-side // 2**levels), -(-side // 2 ** (levels + (quality > 3)))
+
+
+def _chunks(stream: bytes, change: Callable[[bytes, list[list[int]]], bytes]) -> bytes:
+    """A stream with the values of all base chunks changed."""
+    luma, chroma = _sides(stream)
+    pieces = stream.split(b"\xff")
+    for place, piece in enumerate(pieces[1:], 1):
+        if len(piece) > 2 and 2 <= piece[0] <= 9:
+            values = piece[2:]
+            before = _nearest_before(luma if piece[0] == 2 else chroma, piece[1], len(values))
+            pieces[place] = piece[:2] + change(values, before)
+    return b"\xff".join(pieces)
+
+
+def within_chunks(stream: bytes) -> bytes:
+    """A `.pgfr` stream of a square picture with the base in the form above."""
+
+    def change(values: bytes, before: list[list[int]]) -> bytes:
+        return bytes((v - _told(values, b) + 127) % 255 for v, b in zip(values, before, strict=True))
+
+    return _chunks(stream, change)
+
+
+def from_chunks(stream: bytes) -> bytes:
+    """The `.pgfr` stream of one whose base is told within chunks; of anything else, what can be made of it."""
+
+    def change(values: bytes, before: list[list[int]]) -> bytes:
+        out = bytearray()
+        for value, nearest in zip(values, before, strict=True):
+            out.append((value + _told(out, nearest) - 127) % 255)
+        return bytes(out)
+
+    return _chunks(stream, change)
+
+
+def _told(values: bytes | bytearray, nearest: list[int]) -> int:
+    return sum(values[n] for n in nearest) // len(nearest) if nearest else 128

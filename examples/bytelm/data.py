@@ -54,8 +54,9 @@ def _photographs(names: tuple[str, ...]) -> dict[str, Pixels]:
     return {name: np.ascontiguousarray(named[name][..., :3], np.uint8) for name in names}
 
 
-def crops(names: tuple[str, ...], count: int, seed: int) -> list[Picture]:
-    """Random squares of the photographs, shrunk by 1.5 to 4, half of them mirrored; each photograph equally often.
+def crops(names: tuple[str, ...], count: int, seed: int, edge: int = SIDE) -> list[Picture]:
+    """Random squares of the photographs, shrunk by 1.5 to 4 (less where a photograph is small) to ``edge`` pixels,
+    half of them mirrored; each photograph equally often.
 
     Squares without any contrast are left out.
     """
@@ -65,12 +66,12 @@ def crops(names: tuple[str, ...], count: int, seed: int) -> list[Picture]:
     while len(found) < count:
         name = names[len(found) % len(names)]
         image = photographs[name]
-        room = min(image.shape[:2]) / SIDE
-        factor = np.exp(rng.uniform(np.log(1.5), np.log(min(4.0, room))))
-        side = int(SIDE * factor)
+        room = min(image.shape[:2]) / edge
+        factor = np.exp(rng.uniform(np.log(min(1.5, room)), np.log(min(4.0, room))))
+        side = int(edge * factor)
         top, left = (int(rng.integers(0, length - side + 1)) for length in image.shape[:2])
         square = Image.fromarray(image[top : top + side, left : left + side])
-        pixels = np.asarray(square.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+        pixels = np.asarray(square.resize((edge, edge), Image.Resampling.LANCZOS))
         if pixels.std() < 8:
             continue
         if rng.random() < 0.5:
@@ -79,17 +80,38 @@ def crops(names: tuple[str, ...], count: int, seed: int) -> list[Picture]:
     return found
 
 
-def digits() -> tuple[list[Picture], list[Picture]]:
-    """scikit-learn's handwritten digits, enlarged from 8 x 8; 1497 to train, the last 300 (other writers) held out."""
+def digits(edge: int = SIDE, copies: int = 1) -> tuple[list[Picture], list[Picture]]:
+    """scikit-learn's handwritten digits, enlarged from 8 x 8 to ``edge`` pixels; the last 300 (other writers) held out.
+
+    Args:
+        edge: pixels a side.
+        copies: how often each of the 1497 to train on comes: first as it is, then turned by up to 10 degrees, up to
+            8 % larger or smaller and moved by up to 1/27 of the side, each time differently.
+    """
     from sklearn.datasets import load_digits
 
     data = load_digits()
+    rng = np.random.default_rng(1)
     found = []
-    for small, label in zip(data.images, data.target, strict=True):
-        image = Image.fromarray((small * 255 / 16).astype(np.uint8))
-        pixels = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-        found.append(Picture(pixels, int(label), "digits"))
-    return found[:-300], found[-300:]
+    for copy in range(copies):
+        for small, label in zip(data.images[: -300 if copy else None], data.target, strict=False):
+            image = Image.fromarray((small * 255 / 16).astype(np.uint8))
+            image = image.resize((edge, edge), Image.Resampling.BICUBIC)
+            if copy:
+                image = _varied(image, rng)
+            found.append(Picture(np.asarray(image), int(label), "digits"))
+    count = len(data.images)
+    return found[: count - 300] + found[count:], found[count - 300 : count]
+
+
+def _varied(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    angle, size = np.deg2rad(rng.uniform(-10, 10)), rng.uniform(0.92, 1.08)
+    right, down = rng.uniform(-1, 1, 2) * image.width / 27
+    cosine, sine, middle = np.cos(angle) / size, np.sin(angle) / size, (image.width - 1) / 2
+    across = middle - (cosine - sine) * middle - right
+    along = middle - (sine + cosine) * middle - down
+    matrix = (cosine, -sine, across, sine, cosine, along)
+    return image.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
 
 
 def shrunk(pixels: Pixels) -> NDArray[np.float64]:

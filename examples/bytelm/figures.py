@@ -25,7 +25,9 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 ALL = (*ENCODINGS, *CHANGES)
-COLOURS = dict(zip(ALL, ["#c0392b", "#7f8c8d", "#2980b9", "#27ae60", "#bbbbbb", "#16a085", "#8e44ad"], strict=True))
+COLOURS = dict(
+    zip(ALL, ["#c0392b", "#7f8c8d", "#2980b9", "#27ae60", "#bbbbbb", "#16a085", "#8e44ad", "#d68910"], strict=True)
+)
 
 
 def spread(values: Iterable[float], digits: int = 3) -> str:
@@ -49,6 +51,11 @@ def load(out: Path) -> dict[str, list[dict[str, Any]]]:
         run = json.loads(path.read_text())
         found[run["encoding"]].append(run)
     return found
+
+
+def labels_of_runs(out: Path, start: str) -> dict[str, list[dict[str, Any]]]:
+    """The runs whose name begins so, by the rest of their name."""
+    return {name.removeprefix(start): runs for name, runs in load(out).items() if name.startswith(start)}
 
 
 def labelled(run: dict[str, Any], kind: str = "samples") -> list[tuple[int, bytes]]:
@@ -230,40 +237,6 @@ def tables(results: dict[str, Any], runs: dict[str, list[dict[str, Any]]], there
             for name in there
         ),
     )
-    if infilled := runs.get("infill"):
-        yield "Infilling: bits of the removed detail of level 1 (luma), mean of held-out photographs:"
-        yield table(
-            [
-                "runs",
-                "bytes",
-                "both sides",
-                "prefix only",
-                "another picture's",
-                "both against prefix",
-                "against another's",
-            ],
-            [
-                [
-                    str(len(infilled)),
-                    f"{np.mean(infilled[0]['infill']['bytes']):.0f}",
-                    *(
-                        spread((float(np.mean(run["infill"][key])) for run in infilled), 1)
-                        for key in ("both", "prefix", "shuffled")
-                    ),
-                    *(
-                        spread(
-                            (
-                                100 * (np.sum(run["infill"]["both"]) / np.sum(run["infill"][key]) - 1)
-                                for run in infilled
-                            ),
-                            1,
-                        )
-                        + " %"
-                        for key in ("prefix", "shuffled")
-                    ),
-                ]
-            ],
-        )
 
 
 def curves(out: Path, runs: dict[str, list[dict[str, Any]]], there: list[str]) -> None:

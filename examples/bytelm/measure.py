@@ -14,12 +14,12 @@ import codings
 import data
 import pgfrs
 from data import PHOTOGRAPH, SIDE
-from model import LABELS, MARKS, ByteModel, bits, sequence
+from model import ByteModel, bits, sequence
 from pgfrs.damage import damage
-from pgfrs.llm import Ids, samples
+from pgfrs.llm import Ids
 
 Labelled = Sequence[tuple[int, bytes]]
-PGFR = ("packed", "tokens", "levels", "flat")
+PGFR = ("packed", "tokens", "levels", "flat", "chunks")
 #: Encodings whose legal bytes are known.
 MASKED = ("packed", "tokens", "levels")
 SHARES = (0.1, 0.25, 0.5, 1.0)
@@ -35,8 +35,9 @@ def kind_of(label: int) -> str:
     return "photographs" if label == PHOTOGRAPH else "digits"
 
 
-def shape_of(label: int) -> tuple[int, ...]:
-    return (SIDE, SIDE, 3) if label == PHOTOGRAPH else (SIDE, SIDE)
+def shape_of(label: int, edge: int = SIDE) -> tuple[int, ...]:
+    """The shape of a photograph, or of a digit of ``edge`` pixels a side."""
+    return (SIDE, SIDE, 3) if label == PHOTOGRAPH else (edge, edge)
 
 
 def held_out(model: ByteModel, encoding: str, pictures: Labelled) -> dict[str, Any]:
@@ -52,14 +53,19 @@ def held_out(model: ByteModel, encoding: str, pictures: Labelled) -> dict[str, A
             "bytes": float(np.mean([len(stream) for stream, _ in chosen])),
         }
         if encoding in PGFR:
-            parts: dict[str, float] = defaultdict(float)
-            for stream, row in chosen:
-                for name, where in places(stream).items():
-                    parts[name] += float(row[:-1][where].sum()) / len(chosen)
-                    parts[f"{name} bytes"] += len(where) / len(chosen)
-                parts["end"] += float(row[-1]) / len(chosen)
-            found[kind]["parts"] = dict(parts)
+            found[kind]["parts"] = parts(chosen)
     return found
+
+
+def parts(judged: Sequence[tuple[bytes, NDArray[np.float64]]]) -> dict[str, float]:
+    """Of `.pgfr` streams and the bits of their bytes and end: mean bits and bytes of header, base and planes."""
+    found: dict[str, float] = defaultdict(float)
+    for stream, row in judged:
+        for name, where in places(stream).items():
+            found[name] += float(row[:-1][where].sum()) / len(judged)
+            found[f"{name} bytes"] += len(where) / len(judged)
+        found["end"] += float(row[-1]) / len(judged)
+    return dict(found)
 
 
 def places(stream: bytes) -> dict[str, list[int]]:
@@ -73,50 +79,6 @@ def places(stream: bytes) -> dict[str, list[int]]:
         found["header" if code == 1 else f"{name} markers"] += range(start, min(stop, start + marker))
         found[name] += range(start + marker, stop)
     return {name: where for name, where in found.items() if where}
-
-
-# Infilling: the segments of one block, told from both sides, from what comes before, or from another picture.
-
-BLOCKS = ((0, 1), (1, 1))
-
-
-def _infill_ids(label: int, sample: samples.Sample, *, suffix: bool = True) -> NDArray[np.int64]:
-    if not suffix:
-        pairs = itertools.pairwise((samples.Part("prefix"), *sample.parts))
-        sample = samples.Sample(tuple(part for before, part in pairs if before.content != "suffix"))
-    return np.concatenate([[LABELS[label]], sample.ids(MARKS)])
-
-
-def infill_sequence(label: int, stream: bytes, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A training sequence: as it is, with both sides or with the prefix only, equally often."""
-    choice = int(rng.integers(3))
-    if choice == 0:
-        return sequence(label, stream)
-    return _infill_ids(label, samples.infill(stream, int(rng.integers(2**31))), suffix=choice == 1)
-
-
-def infill(model: ByteModel, pictures: Labelled) -> dict[str, list[float]]:
-    """Bits of the removed detail of each picture that has any: both sides, prefix only, sides of another picture."""
-    rows: dict[str, list[NDArray[np.int64]]] = defaultdict(list)
-    lengths = []
-    usable = []
-    for label, stream in pictures:
-        sample = samples.infill(stream, 0, block=BLOCKS[0])
-        if sample.section("middle"):
-            usable.append((label, sample))
-    for number, (label, sample) in enumerate(usable):
-        other = usable[(number + 1) % len(usable)][1]
-        middle = sample.section("middle")
-        shuffled = samples.Sample((*other.parts[:-1], samples.Part(middle)))
-        rows["both"].append(_infill_ids(label, sample))
-        rows["prefix"].append(_infill_ids(label, sample, suffix=False))
-        rows["shuffled"].append(_infill_ids(label, shuffled))
-        lengths.append(len(middle))
-    found: dict[str, list[float]] = {"bytes": [float(n) for n in lengths]}
-    for name, sequences in rows.items():
-        # The middle is what stands last, before the end mark.
-        found[name] = [float(row[-n - 1 : -1].sum()) for row, n in zip(bits(model, sequences), lengths, strict=True)]
-    return found
 
 
 # Streams that a model wrote.
@@ -134,39 +96,33 @@ def passes(stream: bytes) -> bool:
     """Whether the strict reader of `.pgfr` takes a stream, whatever the size that its header claims."""
     try:
         pgfrs.decode(stream, strict=True, limits=codings.LIMITS)
-    except pgfrs.LimitsError:  # too large to be decoded here; its bytes can still be followed
-        from pgfrs.llm import legal
-
-        state = legal.start()
-        return all(state.advance_byte(byte) for byte in stream)
     except pgfrs.PgfError:
         return False
     return True
 
 
-def decodes(encoding: str, label: int, stream: bytes) -> bool:
+def decodes(encoding: str, label: int, stream: bytes, edge: int = SIDE) -> bool:
     """Whether any picture of the right size comes out."""
     try:
-        codings.decode(encoding, stream, shape_of(label))
+        codings.decode(encoding, stream, shape_of(label, edge))
     except ValueError:
         return False
     return True
 
 
-def legal(encoding: str, label: int, stream: bytes) -> bool:
+def legal(encoding: str, label: int, stream: bytes, edge: int = SIDE) -> bool:
     """Whether the stream is one that a writer could have written, as far as its reader can tell."""
     if encoding == "jpeg":
         codes = [b for a, b in itertools.pairwise(stream) if a == 0xFF and (0xD0 <= b <= 0xD7 or b == 0xD9)]
-        units = ((SIDE + 15) // 16) ** 2 if label == PHOTOGRAPH else ((SIDE + 7) // 8) ** 2
-        return codes == [*(0xD0 + n % 8 for n in range(units - 1)), 0xD9] and decodes(encoding, label, stream)
+        units = ((SIDE + 15) // 16) ** 2 if label == PHOTOGRAPH else ((edge + 7) // 8) ** 2
+        return codes == [*(0xD0 + n % 8 for n in range(units - 1)), 0xD9] and decodes(encoding, label, stream, edge)
     if encoding == "pnm":
         return len(stream) == (11 + codings.SMALL**2 * (3 if label == PHOTOGRAPH else 1)) and stream[:1] == b"P"
     try:
-        whole = codings.unflatten(stream) if encoding == "flat" else stream
-        pixels = pgfrs.decode(whole, strict=True, limits=codings.LIMITS)
+        pixels = pgfrs.decode(codings.undone(encoding, stream), strict=True, limits=codings.LIMITS)
     except (ValueError, pgfrs.PgfError):
         return False
-    return pixels.shape == shape_of(label)
+    return pixels.shape == shape_of(label, edge)
 
 
 class Mask:
@@ -176,7 +132,8 @@ class Mask:
         from pgfrs.llm import legal
 
         self.mask, self.ids = legal.mask, Ids(eos=256, size=257)
-        self.states = [legal.start() for _ in range(count)]
+        # Without the limits a header of a huge picture costs memory for each of its blocks.
+        self.states = [legal.start(limits=codings.LIMITS) for _ in range(count)]
 
     def __call__(self, number: int, written: bytes) -> NDArray[np.bool_]:
         state = self.states[number]
@@ -186,12 +143,13 @@ class Mask:
 
 
 class DigitClassifier:
-    """A support vector machine on 8 x 8 numbers, trained on clean digits."""
+    """A support vector machine on 8 x 8 numbers, trained on clean digits of ``edge`` pixels a side."""
 
-    def __init__(self) -> None:
+    def __init__(self, edge: int = SIDE) -> None:
         from sklearn.svm import SVC
 
-        training, _ = data.digits()
+        self.edge = edge
+        training, _ = data.digits(edge)
         features = np.array([data.shrunk(picture.pixels) for picture in training])
         self.machine = SVC(gamma="scale").fit(features, [picture.label for picture in training])
 
@@ -200,7 +158,7 @@ class DigitClassifier:
         features, labels = [], []
         for label, stream in pictures:
             try:
-                pixels = codings.decode(encoding, stream, shape_of(label))
+                pixels = codings.decode(encoding, stream, shape_of(label, self.edge))
             except ValueError:
                 continue
             features.append(data.shrunk(pixels))
@@ -225,7 +183,10 @@ def damaged(classifier: DigitClassifier, encoding: str, pictures: Labelled, seed
     For every number of edits: the share that still decodes, the median PSNR in dB against the stream before (0 where
     nothing decodes), and the share of digits told.
     """
-    good = [(label, stream) for label, stream in pictures if len(stream) > 40 and decodes(encoding, label, stream)]
+    edge = classifier.edge
+    good = [
+        (label, stream) for label, stream in pictures if len(stream) > 40 and decodes(encoding, label, stream, edge)
+    ]
     found: dict[str, Any] = {}
     for edits in EDITS:
         hurt = [
@@ -235,8 +196,9 @@ def damaged(classifier: DigitClassifier, encoding: str, pictures: Labelled, seed
         values = []
         for (label, before), (_, after) in zip(good, hurt, strict=True):
             try:
-                pixels = codings.decode(encoding, after, shape_of(label))
-                values.append(codings.psnr(pixels, codings.decode(encoding, before, shape_of(label))))
+                shape = shape_of(label, edge)
+                pixels = codings.decode(encoding, after, shape)
+                values.append(codings.psnr(pixels, codings.decode(encoding, before, shape)))
             except ValueError:
                 values.append(0.0)
         digits = [pair for pair in hurt if pair[0] != PHOTOGRAPH]

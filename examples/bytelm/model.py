@@ -25,7 +25,10 @@ Sequences = Sequence[NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Settings:
-    """Size of the model and length of the training; the defaults are those of the quick run."""
+    """Size of the model and length of the training; the defaults are those of the quick run.
+
+    ``muon`` is the rate of Muon for the matrices of the blocks, 0 to train them with AdamW, as all else is.
+    """
 
     width: int = 96
     layers: int = 4
@@ -33,6 +36,7 @@ class Settings:
     steps: int = 400
     batch: int = 4
     rate: float = 2e-3
+    muon: float = 0.0
 
     def record(self) -> dict[str, Any]:
         return asdict(self)
@@ -155,10 +159,17 @@ def train(
     """
     torch.manual_seed(seed)
     model = ByteModel(settings).to(device)
-    decayed = [p for p in model.parameters() if p.dim() == 2]
-    others = [p for p in model.parameters() if p.dim() != 2]
-    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=settings.rate, betas=(0.9, 0.95), fused=True)
+    inner = [p for name, p in model.named_parameters() if settings.muon and p.dim() == 2 and "blocks" in name]
+    rest = [p for p in model.parameters() if not any(p is other for other in inner)]
+    groups = [
+        {"params": [p for p in rest if p.dim() == 2], "weight_decay": 0.05},
+        {"params": [p for p in rest if p.dim() != 2], "weight_decay": 0.0},
+    ]
+    optimizers: list[tuple[torch.optim.Optimizer, float]] = [
+        (torch.optim.AdamW(groups, lr=settings.rate, betas=(0.9, 0.95), fused=True), settings.rate)
+    ]
+    if inner:
+        optimizers.append((torch.optim.Muon(inner, lr=settings.muon, weight_decay=0.01), settings.muon))
     batches, curve, seen, start = _batches(draw, settings.batch, seed), [], 0, time.process_time()
     for step in range(settings.steps + 1):
         if step % max(1, settings.steps // 5) == 0:
@@ -167,15 +178,17 @@ def train(
         if step == settings.steps:
             break
         warm, gone = min(1.0, (step + 1) / (0.05 * settings.steps)), step / settings.steps
-        for group in optimizer.param_groups:
-            group["lr"] = settings.rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * gone)))
+        for optimizer, rate in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * gone)))
         ids = _padded(next(batches), device)
         seen += int((ids != PAD).sum())
         loss = losses(model, ids).sum() / (ids[:, 1:] != PAD).sum()
-        optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        for optimizer, _ in optimizers:
+            optimizer.step()
     return model, curve
 
 
@@ -187,8 +200,9 @@ def sample(
     seed: int,
     allowed: Callable[[int, bytes], NDArray[np.bool_]] | None = None,
     given: bytes = b"",
+    temperature: float = 1.0,
 ) -> list[bytes]:
-    """One stream for every label at temperature 1, until the end mark or ``most`` bytes; all begin with ``given``.
+    """One stream for every label, until the end mark or ``most`` bytes; all begin with ``given``.
 
     ``allowed(row, bytes so far)`` may name the bytes that are legal next and, as entry 256, whether the end is.
     """
@@ -204,7 +218,7 @@ def sample(
         x, turns = model.embedding(ids), model.turns(place, place + 1)
         for block, kept in zip(model.blocks, past, strict=True):
             x = block(x, turns, kept, place)
-        logits = model.head(model.norm(x))[:, 0]
+        logits = model.head(model.norm(x))[:, 0] / temperature
         logits[:, 256:EOS] = logits[:, EOS + 1 :] = -torch.inf
         if allowed is not None:
             legal = np.zeros(tuple(logits.shape), bool)

@@ -10,7 +10,6 @@ figures, OUT/*.png the plots. Needs torch, scikit-image, scikit-learn, Pillow an
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import multiprocessing
 import os
@@ -26,6 +25,8 @@ from numpy.typing import NDArray
 
 import codings
 import data
+import digits
+import infilling
 import measure
 from codings import CHANGES, ENCODINGS
 from model import ByteModel, Settings, sample, sequence, train
@@ -34,6 +35,11 @@ QUICK = Settings()
 LARGE = Settings(width=384, layers=8, heads=6, steps=12000, batch=32, rate=6e-4)
 HELD_OUT = 128
 INFILL = "infill"
+#: Before the encoding of runs on digits alone, and their settings.
+DIGITS = "digits-"
+QUICK_INFILL = Settings(steps=200, muon=0.02)
+QUICK_DIGITS = Settings(steps=1000, batch=16, muon=0.02)
+LARGE_DIGITS = Settings(width=256, layers=6, heads=8, steps=8000, batch=32, rate=1e-3, muon=0.02)
 
 
 def prepare(out: Path, crops: int, jobs: int) -> dict[str, Any]:
@@ -67,21 +73,26 @@ def one_run(out: Path, crops: int, encoding: str, seed: int, settings: Settings,
     name, stem = f"{encoding}-{seed}", out / "runs" / f"{encoding}-{seed}"
     if stem.with_suffix(".json").exists():
         return f"{name}: there already"
-    pictures = prepare(out, crops, 1)
     start = time.process_time()
-    coding = "tokens" if encoding == INFILL else encoding
+    if encoding.startswith(DIGITS):
+        result = digits.run(out, crops, encoding.removeprefix(DIGITS), seed, settings, device)
+        finish(stem, {"encoding": encoding, "seed": seed, "settings": settings.record()} | result, start)
+        return f"{name}: {time.process_time() - start:.0f} s of CPU"
+    if encoding == INFILL:
+        result = infilling.run(out, crops, seed, settings, device)
+        finish(stem, {"encoding": encoding, "seed": seed, "settings": settings.record()} | result, start)
+        return f"{name}: {time.process_time() - start:.0f} s of CPU"
+    pictures = prepare(out, crops, 1)
     kinds = [[], []]  # digits, photographs
     for picture, streams in pictures["train"]:
-        kinds[picture.label == data.PHOTOGRAPH].append((picture.label, streams[coding]))
+        kinds[picture.label == data.PHOTOGRAPH].append((picture.label, streams[encoding]))
 
     def draw(rng: np.random.Generator) -> NDArray[np.int64]:
         kind = kinds[rng.random() < 0.6]  # three photographs to two digits
         label, stream = kind[rng.integers(len(kind))]
-        if encoding == INFILL:
-            return measure.infill_sequence(label, stream, rng)
         return sequence(label, stream)
 
-    held_out = [(picture.label, streams[coding]) for picture, streams in pictures["held_out"]]
+    held_out = [(picture.label, streams[encoding]) for picture, streams in pictures["held_out"]]
     probes = [(label, stream) for label, stream in held_out if label == data.PHOTOGRAPH][:24]
 
     def probe(model: ByteModel) -> dict[str, float]:
@@ -89,17 +100,20 @@ def one_run(out: Path, crops: int, encoding: str, seed: int, settings: Settings,
 
     model, curve = train(draw, settings, seed, probe, device)
     result = {"encoding": encoding, "seed": seed, "settings": settings.record(), "curve": curve}
-    if encoding == INFILL:
-        result["infill"] = measure.infill(model, [p for p in held_out if p[0] == data.PHOTOGRAPH])
-    else:
-        result |= measure.held_out(model, encoding, held_out)
-        result["samples"] = written(model, held_out, seed)
-        complete(model, result, held_out)
+    result |= measure.held_out(model, encoding, held_out)
+    result["samples"] = written(model, held_out, seed)
+    complete(model, result, held_out)
+    finish(stem, result | {"model": model}, start)
+    return f"{name}: {time.process_time() - start:.0f} s of CPU"
+
+
+def finish(stem: Path, result: dict[str, Any], start: float) -> None:
+    """Keep a model and the record of its run."""
+    model = result.pop("model")
     result["seconds"] = round(time.process_time() - start, 1)
     result["parameters"] = sum(weights.numel() for weights in model.parameters())
     torch.save(model.state_dict(), stem.with_suffix(".pt"))
     keep(stem, result)
-    return f"{name}: {result['seconds']} s of CPU"
 
 
 def written(
@@ -140,10 +154,15 @@ def go_on(out: Path, crops: int, path: Path, device: str) -> str:
     """Complete the record of a run that an older version made."""
     torch.set_num_threads(1)
     result = json.loads(path.read_text())
-    if result["encoding"] == INFILL:
+    coding = result["encoding"].removeprefix(DIGITS)
+    judged = result["encoding"].startswith(DIGITS) and ("parts" if coding in measure.PGFR else "bits") in result
+    if result["encoding"] == INFILL or judged:
         return f"{path.stem}: there already"
     model = ByteModel(Settings(**result["settings"])).to(device)
     model.load_state_dict(torch.load(path.with_suffix(".pt"), map_location=device))
+    if result["encoding"].startswith(DIGITS):
+        keep(path.with_suffix(""), result | digits.judged(model, out, coding))
+        return f"{path.stem}: complete"
     pictures = prepare(out, crops, 1)["held_out"]
     held_out = [(picture.label, streams[result["encoding"]]) for picture, streams in pictures]
     if not complete(model, result, held_out):
@@ -151,38 +170,69 @@ def go_on(out: Path, crops: int, path: Path, device: str) -> str:
     return f"{path.stem}: complete"
 
 
+def settings_of(name: str, options: argparse.Namespace) -> Settings:
+    """Model and training of a run, with what the command line says otherwise."""
+    small, large = QUICK, LARGE
+    if name == INFILL:
+        small, large = QUICK_INFILL, LARGE
+    elif name.startswith(DIGITS):
+        small, large = QUICK_DIGITS, LARGE_DIGITS
+    said = {key: value for key in ("steps", "width") if (value := getattr(options, key))}
+    return Settings(**((large if options.large else small).record() | said))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("target/bytelm"))
     parser.add_argument("--jobs", type=int, default=2, help="models trained at a time, one thread each")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each of the five encodings")
+    parser.add_argument("--more-seeds", type=int, default=1, help="runs of everything else")
     parser.add_argument("--steps", type=int, help="instead of the setting's own")
+    parser.add_argument("--width", type=int, help="instead of the setting's own; a multiple of twice the heads")
     parser.add_argument("--crops", type=int, help="crops of photographs to train on")
-    parser.add_argument("--only", default="", help="encodings, comma-separated; default: all")
+    parser.add_argument("--only", default="", help="names of runs, comma-separated; default: all but chunks")
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
-    settings = LARGE if options.large else QUICK
-    if options.steps:
-        settings = Settings(**(settings.record() | {"steps": options.steps}))
     crops = options.crops or (40000 if options.large else 1600)
-    out = options.out
+    out, began = options.out, time.time()
     (out / "runs").mkdir(parents=True, exist_ok=True)
-    prepare(out, crops, options.jobs)
-    wanted = options.only.split(",") if options.only else [*ENCODINGS, INFILL, *CHANGES]
+    on_digits = [DIGITS + name for name in digits.ENCODINGS]
+    wanted = options.only.split(",") if options.only else [*ENCODINGS, *on_digits, INFILL, "levels", "flat"]
+    if any(name in (*ENCODINGS, *CHANGES) for name in wanted):
+        prepare(out, crops, options.jobs)
+    if any(name in on_digits for name in wanted):
+        digits.prepare(out, crops)
+    if INFILL in wanted:
+        infilling.prepare(out, crops)
+    seeds = {name: options.seeds if name in ENCODINGS else options.more_seeds for name in wanted}
     # In the order of their worth, so that a run that was stopped has told most.
-    jobs = list(itertools.product(range(options.seeds), wanted))
-    jobs.sort(key=lambda job: job[0] + (0 if job[1] in ENCODINGS else 1.5))
+    jobs = [(seed, name) for name in wanted for seed in range(seeds[name])]
+    jobs.sort(key=lambda job: job[0] + (0 if job[1] in (*ENCODINGS, *on_digits) else 1.5))
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
-        runs = [pool.submit(one_run, out, crops, name, seed, settings, options.device) for seed, name in jobs]
+        runs = [
+            pool.submit(one_run, out, crops, name, seed, settings_of(name, options), options.device)
+            for seed, name in jobs
+        ]
         for run in as_completed(runs):
             print(run.result(), flush=True)
         older = [pool.submit(go_on, out, crops, p, options.device) for p in sorted((out / "runs").glob("*.json"))]
         for run in as_completed(older):
             print(run.result(), flush=True)
-    from figures import report
+    from figures import load, report
 
-    report(out, prepare(out, crops, 1)["held_out"])
+    if any(name in load(out) for name in ENCODINGS):
+        report(out, prepare(out, crops, 1)["held_out"])
+    if any(name in load(out) for name in on_digits):
+        digits.report(out)
+    if INFILL in load(out):
+        text = infilling.table_of(load(out)[INFILL])
+        (out / "infill.md").write_text(text + "\n")
+        print(text)
+    spent = sum(run["seconds"] for runs in load(out).values() for run in runs)
+    print(
+        f"{spent / 60:.1f} minutes of a core in all runs that are there; this command took {time.time() - began:.0f} s"
+    )
 
 
 if __name__ == "__main__":
