@@ -65,11 +65,11 @@ def count(level: str, program: str, verb: str, quality: int, budget: str) -> int
 
 def measure() -> Counts:
     """All counts, by architecture and level, then by what was done."""
-    jobs = [(level, *measurement) for level in LEVELS for measurement in MEASUREMENTS]
+    jobs = [(level, measurement) for level in LEVELS for measurement in MEASUREMENTS]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(lambda job: count(*job), jobs))
+        results = list(pool.map(lambda job: count(job[0], *job[1]), jobs))
     counts: Counts = {}
-    for (level, *measurement), instructions in zip(jobs, results, strict=True):
+    for (level, measurement), instructions in zip(jobs, results, strict=True):
         if instructions is not None:
             counts.setdefault(f"{platform.machine()} {level}", {})[name_of(*measurement)] = instructions
     return counts
