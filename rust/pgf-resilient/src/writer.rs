@@ -20,7 +20,7 @@ use pgf::{Band, Coefficients, Error, MAX_CHANNELS, Palette, Rect, Result};
 pub enum Profile {
     /// Fewer and larger blocks, one repeat of the header.
     Lean,
-    /// Tiles of at most an eighth of a small picture's side at the coarse levels, one repeat of the header.
+    /// Tiles of at most half of a small picture's side at the coarse levels, one repeat of the header.
     #[default]
     Default,
     /// As the default, and the opening once more: header, base and the first segments of the coarse blocks.
@@ -80,16 +80,16 @@ pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) 
     let mut picture = Picture {
         header,
         payload: options.payload,
-        coarse: 3,
+        coarse: 2,
         deep: false,
         base_shift: [0; MAX_CHANNELS],
         outlier: [NO_LIMIT; 2],
     };
     picture.coarse = match options.profile {
-        Profile::Lean => 3,
+        Profile::Lean => 2,
         // Small pictures have few coarse coefficients.
-        _ if header.width.max(header.height) < 160 => 3,
-        _ => 2,
+        _ if header.width.max(header.height) < 160 => 2,
+        _ => 1,
     };
     picture.deep = picture.must_be_deep();
     Ok(picture)
@@ -259,6 +259,7 @@ fn write_bases(picture: &Picture, bases: &[Vec<Option<u8>>], out: &mut Vec<u8>) 
             out.extend_from_slice(&[0xFF, code::BASE + plane as u8]);
             write_number(index, digits, out);
             out.extend_from_slice(&chunk);
+            out.extend_from_slice(&base::Sums::of((plane, index), &chunk).bytes());
         }
     }
 }
