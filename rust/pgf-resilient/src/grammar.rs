@@ -543,7 +543,7 @@ impl Grammar {
             }
             Place::Packed(plane) => {
                 let whole = plane.is_whole();
-                let legal = !whole && self.frame.as_deref().is_some_and(|frame| plane.take(byte, frame));
+                let legal = !whole && plane.take(byte);
                 if legal && plane.is_whole() {
                     self.finish_segment();
                 }

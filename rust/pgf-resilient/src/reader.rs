@@ -369,7 +369,10 @@ fn read_bases(contents: &mut Contents<'_>, all: &[Piece], base_pieces: &[(usize,
     };
     let claim = |place: Place, bytes: &[u8]| -> Claim {
         let want = values_of(place);
-        match base::sound(bytes, want, place) {
+        // Too long: what was swallowed with its marker comes behind.
+        let own = &bytes[..bytes.len().min(want + base::CHECK)];
+        let alone = base::sound(own, want, place).filter(|s| !s.mended && bytes.len() > own.len() + 1);
+        match alone.or_else(|| base::sound(bytes, want, place)) {
             Some(found) if found.place.is_none() => {
                 let quality = if found.mended { Quality::Mended } else { Quality::Sound };
                 Claim { plane: place.0, index: place.1, values: found.values, quality }
@@ -386,6 +389,16 @@ fn read_bases(contents: &mut Contents<'_>, all: &[Piece], base_pieces: &[(usize,
         }
     };
     let mut claims: Vec<Claim> = Vec::new();
+    // The first chunk without its marker is in the piece of the header before it.
+    let head = 1 + digits_for(counts[0]);
+    for piece in all.iter().filter(|p| p.code == code::PICTURE) {
+        let rest = piece.rest(data);
+        let behind = Picture::parse(rest).map_or(&[][..], |(_, n)| &rest[n..]);
+        let own = values_of((0, 0)) + base::CHECK;
+        if let Some(bytes) = behind.len().checked_sub(own).filter(|n| (head..=head + 1).contains(n)).map(|n| &behind[n..]) {
+            claims.push(claim((0, 0), bytes));
+        }
+    }
     let mut previous: Option<Place> = None;
     for &(plane, i) in base_pieces {
         let piece = &all[i];
@@ -394,6 +407,10 @@ fn read_bases(contents: &mut Contents<'_>, all: &[Piece], base_pieces: &[(usize,
         let digits = counts.get(plane).map_or(1, |count| digits_for(*count));
         let index = rest.get(..digits).and_then(parse_number);
         let place = index.filter(|_| plane < channels).filter(|index| *index < counts[plane]).map(|i| (plane, i));
+        if last && place.is_none() {
+            // Its number may be cut.
+            continue;
+        }
         let expected = following(previous);
         let mut bytes = rest.get(digits.min(rest.len())..).unwrap_or(&[]);
         if let Some((plane, index)) = place

@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use crate::block::{Geometry, Part, channel_groups};
-use crate::coder::{PlaneCode, PlaneEncoder, join};
+use crate::coder::{PlaneCode, PlaneEncoder};
 use crate::note::Note;
 use crate::order::{PlaneWorth, Planned, plan, weight, worth};
 use crate::picture::{NO_LIMIT, Payload, Picture, storable_outlier};
 use crate::pyramid::{Base, Pyramid};
 use crate::reader::Contents;
-use crate::segment::{Address, code, stuff, write_address, write_number};
+use crate::segment::{Address, code, stuff, write_number, write_segment};
 use crate::tile::Tiles;
 use crate::{base, conceal};
 use pgf::{Band, Coefficients, Error, MAX_CHANNELS, Palette, Rect, Result};
@@ -167,8 +167,8 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
         let mut fits = false;
         for count in (1..=address.count).rev() {
             content.clear();
-            write_address(&picture, &geometry, &Address { count, ..address }, &mut content);
-            stuff(&join(&planes[from..from + usize::from(count)]), &mut content);
+            let planes = &planes[from..from + usize::from(count)];
+            write_segment(&picture, &geometry, &Address { count, ..address }, planes, &mut content);
             if out.len() + content.len() + if options.checks { CHECK_BYTES } else { 0 } <= limit {
                 fits = true;
                 closed[address.block] = count < address.count;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Chains, Frame, Mask, Room};
 use crate::block::Part;
+use crate::check::Check;
 use crate::packed::{HIGHEST, PASSES, RULES, width_of};
+use crate::segment::{Address, check_of};
 use crate::tile::{Rows, Tiles};
 use crate::tokens::is_active;
 
@@ -225,16 +227,32 @@ pub(super) struct PackedPlane {
     cursor: Cursor,
     hits: Vec<(u8, u32)>,
     parts: Arc<[Part]>,
+    /// The check behind the bytes before.
+    check: Check,
+    /// Whether the last byte was there.
+    sealed: bool,
+}
+
+/// The low `count` bits of a byte.
+fn low(byte: u8, count: u32) -> u8 {
+    byte & ((1u32 << count) - 1) as u8
 }
 
 impl PackedPlane {
-    pub fn new(frame: &Frame, chains: &Chains, block: usize, plane: u8, planes: u8) -> PackedPlane {
+    pub fn new(
+        frame: &Frame,
+        chains: &Chains,
+        (block, plane, planes): (usize, u8, u8),
+        address: &Address,
+    ) -> PackedPlane {
         let parts = frame.geometry.parts_of(block);
         let before = chains.rows[block].as_ref().map_or_else(|| vec![[0; 32]; parts.len()], |rows| rows.to_vec());
         let plan = Plan::new(parts, before, plane.into());
         let cursor = Cursor::new(&plan.lengths);
         let plan = Arc::new(plan);
-        let mut out = PackedPlane { plane, planes, plan, cursor, hits: Vec::new(), parts: parts.into() };
+        let check = check_of(&frame.picture, &frame.geometry, address);
+        let (hits, parts) = (Vec::new(), parts.into());
+        let mut out = PackedPlane { plane, planes, plan, cursor, hits, parts, check, sealed: false };
         out.turn();
         out
     }
@@ -245,7 +263,7 @@ impl PackedPlane {
     }
 
     pub fn is_whole(&self) -> bool {
-        self.planes == 0
+        self.sealed
     }
 
     pub fn room(&self) -> Room {
@@ -279,11 +297,8 @@ impl PackedPlane {
         }
     }
 
-    /// Takes one bit; whether it is possible. Behind the last plane bits are 0.
+    /// Takes one bit of a plane; whether it is possible.
     fn step(&mut self, bit: bool) -> bool {
-        if self.planes == 0 {
-            return !bit;
-        }
         let pass = self.cursor.pass;
         match self.cursor.step(bit, &self.plan.lengths) {
             Step::Fine => {}
@@ -294,21 +309,34 @@ impl PackedPlane {
         true
     }
 
-    pub fn take(&mut self, byte: u8, _: &Frame) -> bool {
-        self.planes > 0 && (0..8).all(|bit| self.step(byte >> bit & 1 == 1))
+    pub fn take(&mut self, byte: u8) -> bool {
+        if self.sealed {
+            return false;
+        }
+        for bit in 0..8 {
+            if self.planes == 0 {
+                self.sealed = byte == self.check.last_byte(low(byte, bit), bit as usize);
+                return self.sealed;
+            }
+            if !self.step(byte >> bit & 1 == 1) {
+                return false;
+            }
+        }
+        self.check = self.check.with(byte);
+        true
     }
 
     pub fn allows(&self, byte: u8) -> bool {
         if self.planes == 0 {
-            return false;
+            return !self.sealed && byte == self.check.last_byte(0, 0);
         }
         let mut cursor = self.cursor;
         for at in 0..8 {
             if cursor.pass == END {
                 return match self.planes {
-                    1 => byte >> at == 0,
+                    1 => byte == self.check.last_byte(low(byte, at), at as usize),
                     _ if self.crosses_anyhow(&cursor, 8 - at) => true,
-                    _ => self.clone().take_all(byte),
+                    _ => self.clone().take(byte),
                 };
             }
             if matches!(cursor.step(byte >> at & 1 == 1, &self.plan.lengths), Step::Wrong) {
@@ -318,16 +346,45 @@ impl PackedPlane {
         true
     }
 
-    fn take_all(&mut self, byte: u8) -> bool {
-        (0..8).all(|bit| self.step(byte >> bit & 1 == 1))
-    }
-
     pub fn allowed(&self) -> Mask {
         let mut mask = Mask::NONE;
-        if self.planes > 0 {
+        if self.planes == 0 {
+            if !self.sealed {
+                mask.insert(self.check.last_byte(0, 0));
+            }
+        } else if self.may_end() {
+            // The check depends on every bit before it.
+            (0..=255).filter(|byte| self.allows(*byte)).for_each(|byte| mask.insert(byte));
+        } else {
             self.explore(self.cursor, 0, 0, 0, &mut mask);
         }
         mask
+    }
+
+    /// Whether the content may end within the next byte, and with it the check begin.
+    fn may_end(&self) -> bool {
+        let (mut cursor, lengths) = (self.cursor, &self.plan.lengths);
+        let mut bits = 0;
+        if let Phase::Run(got) = cursor.phase {
+            // The longest run and a sign, then nothing is shorter than zeros alone.
+            let reach = cursor.reach(lengths);
+            bits = width_of(reach as usize) - got;
+            (cursor.run, cursor.phase) = (reach - 1, Phase::Sign);
+        }
+        while cursor.pass != END {
+            let step = match cursor.phase {
+                _ if cursor.pass == REFINEMENT => lengths[usize::from(REFINEMENT)] - cursor.at,
+                _ => 1,
+            };
+            bits += step;
+            if bits >= 8 {
+                return false;
+            }
+            for _ in 0..step {
+                cursor.step(false, lengths);
+            }
+        }
+        self.planes == 1 || !self.crosses_anyhow(&cursor, 8 - bits)
     }
 
     /// Whether behind the end of this plane, at `cursor`, any `bits` bits are possible: the first code of the next plane
@@ -346,18 +403,12 @@ impl PackedPlane {
                 return;
             }
             if cursor.pass == END {
-                if self.planes == 1 {
-                    mask.insert(path);
-                } else if self.crosses_anyhow(&cursor, 8 - depth) {
+                if self.crosses_anyhow(&cursor, 8 - depth) {
                     mask.join(Mask::every(path, depth));
                 } else {
                     let mut next = self.clone();
                     if (since..depth).all(|bit| next.step(path >> bit & 1 == 1)) {
-                        if next.planes == 0 {
-                            mask.insert(path);
-                        } else {
-                            next.explore(next.cursor, depth, path, depth, mask);
-                        }
+                        next.explore(next.cursor, depth, path, depth, mask);
                     }
                 }
                 return;

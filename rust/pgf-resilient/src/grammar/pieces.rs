@@ -7,7 +7,7 @@ use super::{PackedPlane, TokenPlane};
 use crate::base;
 use crate::note::{self, Note};
 use crate::picture::{Payload, Picture};
-use crate::segment::{DEEP_KIND, DETAIL, KINDS, SHORT_KIND, code};
+use crate::segment::{Address, DEEP_KIND, DETAIL, KINDS, SHORT_KIND, code};
 use crate::writer::{PALETTE_CHUNK, USER_CHUNK, USER_DIGITS};
 use pgf::Mode;
 
@@ -310,7 +310,10 @@ impl Grammar {
         }
         self.place = match frame.picture.payload {
             Payload::Tokens => Place::Tokens(TokenPlane::new(frame, &self.chains, block, plane, count)),
-            Payload::Packed => Place::Packed(Box::new(PackedPlane::new(frame, &self.chains, block, plane, count))),
+            Payload::Packed => {
+                let address = Address { block, plane, count, first };
+                Place::Packed(Box::new(PackedPlane::new(frame, &self.chains, (block, plane, count), &address)))
+            }
         };
         if self.is_whole() {
             // No active part has a coefficient.
