@@ -357,7 +357,8 @@ impl<'c, 'a> BlockReader<'c, 'a> {
     /// The address of a beginning that does not fit where it says, if a check agrees with another plane or number of
     /// planes: the one nearest to the beginnings of other blocks.
     fn readdressed(&mut self, first: &Found, parts: &[Part]) -> Option<Address> {
-        let expected = self.expected_top(first.address.block).filter(|_| self.contents.picture.payload == Payload::Packed)?;
+        let expected =
+            self.expected_top(first.address.block).filter(|_| self.contents.picture.payload == Payload::Packed)?;
         let stated = first.address;
         let mut best: Option<(bool, u8, Address)> = None;
         let planes = expected.saturating_sub(MOST_STEPS)..=expected.saturating_add(MOST_STEPS);

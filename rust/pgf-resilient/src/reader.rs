@@ -395,7 +395,9 @@ fn read_bases(contents: &mut Contents<'_>, all: &[Piece], base_pieces: &[(usize,
         let rest = piece.rest(data);
         let behind = Picture::parse(rest).map_or(&[][..], |(_, n)| &rest[n..]);
         let own = values_of((0, 0)) + base::CHECK;
-        if let Some(bytes) = behind.len().checked_sub(own).filter(|n| (head..=head + 1).contains(n)).map(|n| &behind[n..]) {
+        if let Some(bytes) =
+            behind.len().checked_sub(own).filter(|n| (head..=head + 1).contains(n)).map(|n| &behind[n..])
+        {
             claims.push(claim((0, 0), bytes));
         }
     }

@@ -390,7 +390,9 @@ impl PackedPlane {
     /// Whether behind the end of this plane, at `cursor`, any `bits` bits are possible: the first code of the next plane
     /// that can be wrong ends in its seventh bit, but for those behind the refinement.
     fn crosses_anyhow(&self, cursor: &Cursor, bits: u32) -> bool {
-        bits <= 6 && self.plan.lengths[usize::from(REFINEMENT)] + cursor.hits >= bits
+        // What is significant in parts that the next plane leaves out is not refined there.
+        let all_go_on = self.parts.iter().all(|part| usize::from(part.lift) != usize::from(self.plane));
+        all_go_on && bits <= 6 && self.plan.lengths[usize::from(REFINEMENT)] + cursor.hits >= bits
     }
 
     /// Adds all bytes with the low `depth` bits `path`, of which those from `since` on led from the state of this to
