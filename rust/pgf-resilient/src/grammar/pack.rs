@@ -1,5 +1,6 @@
 //! A plane of the packed payload, bit by bit.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Chains, Frame, Mask, Room};
@@ -233,6 +234,15 @@ pub(super) struct PackedPlane {
     sealed: bool,
 }
 
+/// Plans that several continuations of one state share.
+#[derive(Default)]
+struct Shared {
+    /// Plane, pass and place of what became significant in planes that ended since the state.
+    trail: Vec<(u8, u8, u32)>,
+    /// By the number of planes left and the trail.
+    plans: HashMap<(u8, Vec<(u8, u8, u32)>), Arc<Plan>>,
+}
+
 /// The low `count` bits of a byte.
 fn low(byte: u8, count: u32) -> u8 {
     byte & ((1u32 << count) - 1) as u8
@@ -282,34 +292,53 @@ impl PackedPlane {
 
     /// Goes on to the next plane where one has ended.
     fn turn(&mut self) {
+        self.turn_with(None);
+    }
+
+    /// The same; among many ways to go on from one state, those with the same hits share their plans.
+    fn turn_with(&mut self, mut shared: Option<&mut Shared>) {
         while self.planes > 0 && self.cursor.pass == END {
-            let after = self.plan.after(&self.hits);
+            if let Some(shared) = shared.as_deref_mut() {
+                shared.trail.extend(self.hits.iter().map(|(pass, at)| (self.plane, *pass, *at)));
+            }
+            let key = shared.as_deref().map(|shared| (self.planes, shared.trail.clone()));
+            let known = key.as_ref().zip(shared.as_deref()).and_then(|(key, shared)| shared.plans.get(key).cloned());
+            let plan = known.unwrap_or_else(|| {
+                let after = self.plan.after(&self.hits);
+                Arc::new(if self.planes > 1 {
+                    Plan::new(&self.parts, after, self.plane.saturating_sub(1).into())
+                } else {
+                    Plan { before: after, classes: Vec::new(), lengths: [0; 4] }
+                })
+            });
+            if let Some((key, shared)) = key.zip(shared.as_deref_mut()) {
+                shared.plans.insert(key, plan.clone());
+            }
             self.hits.clear();
             self.planes -= 1;
             self.plane = self.plane.saturating_sub(1);
-            let plan = if self.planes > 0 {
-                Plan::new(&self.parts, after, self.plane.into())
-            } else {
-                Plan { before: after, classes: Vec::new(), lengths: [0; 4] }
-            };
             self.cursor = Cursor::new(&plan.lengths);
-            self.plan = Arc::new(plan);
+            self.plan = plan;
         }
     }
 
     /// Takes one bit of a plane; whether it is possible.
-    fn step(&mut self, bit: bool) -> bool {
+    fn step(&mut self, bit: bool, shared: Option<&mut Shared>) -> bool {
         let pass = self.cursor.pass;
         match self.cursor.step(bit, &self.plan.lengths) {
             Step::Fine => {}
             Step::Hit(at) => self.hits.push((pass, at)),
             Step::Wrong => return false,
         }
-        self.turn();
+        self.turn_with(shared);
         true
     }
 
     pub fn take(&mut self, byte: u8) -> bool {
+        self.take_with(byte, None)
+    }
+
+    fn take_with(&mut self, byte: u8, mut shared: Option<&mut Shared>) -> bool {
         if self.sealed {
             return false;
         }
@@ -318,7 +347,7 @@ impl PackedPlane {
                 self.sealed = byte == self.check.last_byte(low(byte, bit), bit as usize);
                 return self.sealed;
             }
-            if !self.step(byte >> bit & 1 == 1) {
+            if !self.step(byte >> bit & 1 == 1, shared.as_deref_mut()) {
                 return false;
             }
         }
@@ -354,7 +383,13 @@ impl PackedPlane {
             }
         } else if self.may_end() {
             // The check depends on every bit before it.
-            (0..=255).filter(|byte| self.allows(*byte)).for_each(|byte| mask.insert(byte));
+            let mut shared = Shared::default();
+            for byte in 0..=255 {
+                shared.trail.clear();
+                if self.clone().take_with(byte, Some(&mut shared)) {
+                    mask.insert(byte);
+                }
+            }
         } else {
             self.explore(self.cursor, 0, 0, 0, &mut mask);
         }
@@ -409,7 +444,7 @@ impl PackedPlane {
                     mask.join(Mask::every(path, depth));
                 } else {
                     let mut next = self.clone();
-                    if (since..depth).all(|bit| next.step(path >> bit & 1 == 1)) {
+                    if (since..depth).all(|bit| next.step(path >> bit & 1 == 1, None)) {
                         next.explore(next.cursor, depth, path, depth, mask);
                     }
                 }
