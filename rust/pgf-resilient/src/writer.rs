@@ -72,7 +72,7 @@ impl Default for StreamOptions {
 }
 
 /// Segments shorter than this many bytes take in the next plane.
-pub(crate) const LEAST_BYTES: [usize; 2] = [44, 52];
+pub(crate) const LEAST_BYTES: [usize; 2] = [60, 52];
 
 /// A stream's header for coefficients.
 pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) -> Result<Picture> {
