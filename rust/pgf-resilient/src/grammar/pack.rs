@@ -1,6 +1,5 @@
 //! A plane of the packed payload, bit by bit.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Chains, Frame, Mask, Room};
@@ -234,13 +233,35 @@ pub(super) struct PackedPlane {
     sealed: bool,
 }
 
-/// Plans that several continuations of one state share.
-#[derive(Default)]
-struct Shared {
-    /// Plane, pass and place of what became significant in planes that ended since the state.
-    trail: Vec<(u8, u8, u32)>,
-    /// By the number of planes left and the trail.
-    plans: HashMap<(u8, Vec<(u8, u8, u32)>), Arc<Plan>>,
+/// The low bits of bytes that may come next.
+#[derive(Debug, Clone, Copy, Default)]
+struct Path {
+    bits: u8,
+    /// Bits that may have either value: signs and refinement, which change nothing but the check.
+    free: u8,
+    /// The first bit that belongs to the present plane.
+    since: u32,
+}
+
+impl Path {
+    /// All that the free bits may make of the path.
+    fn each(self, mut visit: impl FnMut(u8)) {
+        let mut chosen = 0u8;
+        loop {
+            visit(self.bits | chosen);
+            chosen = chosen.wrapping_sub(self.free) & self.free;
+            if chosen == 0 {
+                return;
+            }
+        }
+    }
+
+    /// All bytes that begin so.
+    fn every(self, depth: u32) -> Mask {
+        let mut mask = Mask::every(self.bits, depth);
+        (0..8).filter(|bit| self.free >> bit & 1 == 1).for_each(|bit| mask.spread(bit));
+        mask
+    }
 }
 
 /// The low `count` bits of a byte.
@@ -292,53 +313,34 @@ impl PackedPlane {
 
     /// Goes on to the next plane where one has ended.
     fn turn(&mut self) {
-        self.turn_with(None);
-    }
-
-    /// The same; among many ways to go on from one state, those with the same hits share their plans.
-    fn turn_with(&mut self, mut shared: Option<&mut Shared>) {
         while self.planes > 0 && self.cursor.pass == END {
-            if let Some(shared) = shared.as_deref_mut() {
-                shared.trail.extend(self.hits.iter().map(|(pass, at)| (self.plane, *pass, *at)));
-            }
-            let key = shared.as_deref().map(|shared| (self.planes, shared.trail.clone()));
-            let known = key.as_ref().zip(shared.as_deref()).and_then(|(key, shared)| shared.plans.get(key).cloned());
-            let plan = known.unwrap_or_else(|| {
-                let after = self.plan.after(&self.hits);
-                Arc::new(if self.planes > 1 {
-                    Plan::new(&self.parts, after, self.plane.saturating_sub(1).into())
-                } else {
-                    Plan { before: after, classes: Vec::new(), lengths: [0; 4] }
-                })
-            });
-            if let Some((key, shared)) = key.zip(shared.as_deref_mut()) {
-                shared.plans.insert(key, plan.clone());
-            }
+            let after = self.plan.after(&self.hits);
             self.hits.clear();
             self.planes -= 1;
             self.plane = self.plane.saturating_sub(1);
+            let plan = if self.planes > 0 {
+                Plan::new(&self.parts, after, self.plane.into())
+            } else {
+                Plan { before: after, classes: Vec::new(), lengths: [0; 4] }
+            };
             self.cursor = Cursor::new(&plan.lengths);
-            self.plan = plan;
+            self.plan = Arc::new(plan);
         }
     }
 
     /// Takes one bit of a plane; whether it is possible.
-    fn step(&mut self, bit: bool, shared: Option<&mut Shared>) -> bool {
+    fn step(&mut self, bit: bool) -> bool {
         let pass = self.cursor.pass;
         match self.cursor.step(bit, &self.plan.lengths) {
             Step::Fine => {}
             Step::Hit(at) => self.hits.push((pass, at)),
             Step::Wrong => return false,
         }
-        self.turn_with(shared);
+        self.turn();
         true
     }
 
     pub fn take(&mut self, byte: u8) -> bool {
-        self.take_with(byte, None)
-    }
-
-    fn take_with(&mut self, byte: u8, mut shared: Option<&mut Shared>) -> bool {
         if self.sealed {
             return false;
         }
@@ -347,7 +349,7 @@ impl PackedPlane {
                 self.sealed = byte == self.check.last_byte(low(byte, bit), bit as usize);
                 return self.sealed;
             }
-            if !self.step(byte >> bit & 1 == 1, shared.as_deref_mut()) {
+            if !self.step(byte >> bit & 1 == 1) {
                 return false;
             }
         }
@@ -381,45 +383,10 @@ impl PackedPlane {
             if !self.sealed {
                 mask.insert(self.check.last_byte(0, 0));
             }
-        } else if self.may_end() {
-            // The check depends on every bit before it.
-            let mut shared = Shared::default();
-            for byte in 0..=255 {
-                shared.trail.clear();
-                if self.clone().take_with(byte, Some(&mut shared)) {
-                    mask.insert(byte);
-                }
-            }
         } else {
-            self.explore(self.cursor, 0, 0, 0, &mut mask);
+            self.explore(self.cursor, 0, Path::default(), &mut mask);
         }
         mask
-    }
-
-    /// Whether the content may end within the next byte, and with it the check begin.
-    fn may_end(&self) -> bool {
-        let (mut cursor, lengths) = (self.cursor, &self.plan.lengths);
-        let mut bits = 0;
-        if let Phase::Run(got) = cursor.phase {
-            // The longest run and a sign, then nothing is shorter than zeros alone.
-            let reach = cursor.reach(lengths);
-            bits = width_of(reach as usize) - got;
-            (cursor.run, cursor.phase) = (reach - 1, Phase::Sign);
-        }
-        while cursor.pass != END {
-            let step = match cursor.phase {
-                _ if cursor.pass == REFINEMENT => lengths[usize::from(REFINEMENT)] - cursor.at,
-                _ => 1,
-            };
-            bits += step;
-            if bits >= 8 {
-                return false;
-            }
-            for _ in 0..step {
-                cursor.step(false, lengths);
-            }
-        }
-        self.planes == 1 || !self.crosses_anyhow(&cursor, 8 - bits)
     }
 
     /// Whether behind the end of this plane, at `cursor`, any `bits` bits are possible: the first code of the next plane
@@ -430,28 +397,35 @@ impl PackedPlane {
         all_go_on && bits <= 6 && self.plan.lengths[usize::from(REFINEMENT)] + cursor.hits >= bits
     }
 
-    /// Adds all bytes with the low `depth` bits `path`, of which those from `since` on led from the state of this to
-    /// `cursor`.
-    fn explore(&self, mut cursor: Cursor, mut depth: u32, path: u8, since: u32, mask: &mut Mask) {
+    /// Adds all bytes with the low `depth` bits of `path`, which led from the state of this to `cursor`.
+    fn explore(&self, mut cursor: Cursor, mut depth: u32, path: Path, mask: &mut Mask) {
         let lengths = &self.plan.lengths;
         loop {
             if depth == 8 {
-                mask.insert(path);
+                path.each(|byte| mask.insert(byte));
                 return;
             }
             if cursor.pass == END {
-                if self.crosses_anyhow(&cursor, 8 - depth) {
-                    mask.join(Mask::every(path, depth));
+                if self.planes == 1 {
+                    // The check depends on every bit before it.
+                    path.each(|low| mask.insert(self.check.last_byte(low, depth as usize)));
+                } else if self.crosses_anyhow(&cursor, 8 - depth) {
+                    mask.join(path.every(depth));
                 } else {
                     let mut next = self.clone();
-                    if (since..depth).all(|bit| next.step(path >> bit & 1 == 1, None)) {
-                        next.explore(next.cursor, depth, path, depth, mask);
+                    if (path.since..depth).all(|bit| next.step(path.bits >> bit & 1 == 1)) {
+                        let path = Path { since: depth, ..path };
+                        match next.planes {
+                            // Planes without a coefficient end at once.
+                            0 => path.each(|low| mask.insert(self.check.last_byte(low, depth as usize))),
+                            _ => next.explore(next.cursor, depth, path, mask),
+                        }
                     }
                 }
                 return;
             }
             if cursor.takes_any(8 - depth, lengths) {
-                mask.join(Mask::every(path, depth));
+                mask.join(path.every(depth));
                 return;
             }
             // Signs and refinement do not change what follows.
@@ -464,15 +438,13 @@ impl PackedPlane {
                 for _ in 0..free {
                     cursor.step(false, lengths);
                 }
-                let mut behind = Mask::NONE;
-                self.explore(cursor, depth + free, path, since, &mut behind);
-                (depth..depth + free).for_each(|bit| behind.spread(bit));
-                mask.join(behind);
+                let path = Path { free: path.free | (((1u32 << free) - 1) << depth) as u8, ..path };
+                self.explore(cursor, depth + free, path, mask);
                 return;
             }
             let mut one = cursor;
             if !matches!(one.step(true, lengths), Step::Wrong) {
-                self.explore(one, depth + 1, path | 1 << depth, since, mask);
+                self.explore(one, depth + 1, Path { bits: path.bits | 1 << depth, ..path }, mask);
             }
             if matches!(cursor.step(false, lengths), Step::Wrong) {
                 return;
