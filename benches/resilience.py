@@ -1,6 +1,6 @@
 """What `.pgfr` streams are worth beside other formats: rate, prefixes, damage, overhead, speed; against the targets.
 
-    .venv/bin/python benches/resilience.py [--trials N] [--record]
+    .venv/bin/python benches/resilience.py [--trials N] [--record] [--parts PART ...]
 
 Photographs at 256x256 (the middle square of each, reduced) and at their own size, all formats at equal bytes, seeded
 edits uniform over all bytes, headers included. Peers: JPEG with optimised tables, progressive JPEG, JPEG with a
@@ -10,7 +10,8 @@ file that a decoder refuses, or gives another size for, counts as mid-gray.
 
 Prints tables and, per target of the format's requirements, whether it is met; leaves resilience.md, .json, .png
 (curves) and resilience-pictures.png (cut and damaged pictures) in target/reports; with --record all but the last
-also in benches/recorded.
+also in benches/recorded. --parts runs some parts alone, at 256x256 and without the formats that only the report wants,
+and prints the targets that follow.
 Pictures: the Kodak pictures of the optional shared folder (PGFRS_SHARED or ../shared), else samples/.
 """
 
@@ -40,18 +41,16 @@ from skimage.metrics import structural_similarity
 
 import pgfrs
 from machine import commit, cores, processor
-from pgfrs.damage import DamageKind, damage
+from pgfrs.damage import damage
 from pgfrs.raster import psnr
 from pgfrs.render import Tile, contact_sheet, to_png
 from photographs import Pixels, photographs
+from targets import FRACTIONS, MANY, SINGLE, Verdict, targets_table, verdicts
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REPORTS = REPOSITORY / "target" / "reports"
 BUDGET = 5000
-FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 RATES = (2048, 3072, 4096, 6144, 8192)
-SINGLE: tuple[DamageKind, ...] = ("substitute", "insert", "delete")
-MANY = (4, 5, 10, 16, 25)
 BAD_STEP = 8  # a pixel is bad if a channel differs by more
 
 
@@ -426,94 +425,6 @@ def speed(pictures: Sequence[Pixels]) -> dict[str, float]:
     }
 
 
-# --- targets ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Verdict:
-    requirement: str
-    what: str
-    value: float
-    target: float
-    at_most: bool = False
-
-    @property
-    def met(self) -> bool:
-        return self.value <= self.target if self.at_most else self.value >= self.target
-
-
-def verdicts(found: dict[str, Any]) -> list[Verdict]:
-    small = found["damage at 256x256"]["pgfr packed"]
-    curve = found["prefix at 256x256"]
-    ours = curve["pgfr packed"]
-    out = []
-    at = {part: i for i, part in enumerate(FRACTIONS)}
-    for part in (0.1, 0.25, 0.5, 0.75):
-        if "JPEG 2000" in curve:
-            lead = ours[at[part]] - curve["JPEG 2000"][at[part]]
-            out.append(Verdict("R2", f"dB above JPEG 2000 at {part:.0%} of the bytes", lead, 0))
-    for part in (0.1, 0.25):
-        lead = ours[at[part]] - curve["JPEG progressive"][at[part]]
-        out.append(Verdict("R2", f"dB above progressive JPEG at {part:.0%} of the bytes", lead, 5))
-    every = found["every prefix"]
-    out.append(
-        Verdict(
-            "R3",
-            "dB over log-bytes above level order",
-            every["mean dB over log-bytes, best order above level order"],
-            2,
-        )
-    )
-    out.append(Verdict("R4", "share of cuts that lose over 0.1 dB", every["cuts that lose over 0.1 dB"], 0.001, True))
-    for requirement, kind in (("R5", "substitute x1"), ("R6", "insert x1"), ("R6", "delete x1")):
-        row = small[kind]
-        out.append(Verdict(requirement, f"{kind}: damage PSNR, median", row["damage PSNR median"], 40))
-        out.append(Verdict(requirement, f"{kind}: damage PSNR, 10 %", row["damage PSNR 10 %"], 31))
-        out.append(Verdict(requirement, f"{kind}: bad pixels", row["bad pixels"], 0.03, True))
-    for name, ten in (("pgfr packed", 24.0), ("pgfr tough", 30.0)):
-        front = found["damage in the first 200 bytes"][name]
-        tens = min(row["damage PSNR 10 %"] for row in front.values())
-        worst = min(row["damage PSNR worst"] for row in front.values())
-        out.append(Verdict("R8", f"first 200 bytes, {name}: damage PSNR, 10 %", tens, ten))
-        out.append(Verdict("R8", f"first 200 bytes, {name}: damage PSNR, worst", worst, 17))
-    one = statistics.fmean(small[f"{kind} x1"]["mean fall dB"] for kind in SINGLE)
-    out.append(Verdict("R9", "fall of 1 edit, dB", one, 1, True))
-    for edits, most in ((5, 2.5), (10, 4.0), (25, 6.5)):
-        out.append(Verdict("R9", f"fall of {edits} edits, dB", small[f"mixed x{edits}"]["mean fall dB"], most, True))
-    out.append(Verdict("R10", "fall of a lost tenth, dB", small["burst x1"]["mean fall dB"], 3, True))
-    cost = found["overhead"]
-    for name, most in (("5 kB", 1.09), ("12 kB", 1.04), ("100 kB", 1.02)):
-        if name in cost["against .pgf of the same coefficients"]:
-            ratio = cost["against .pgf of the same coefficients"][name]
-            out.append(Verdict("R11", f"bytes against .pgf at {name}", ratio, most, True))
-    out.append(Verdict("R11", "framing of 4096 bytes", cost["framing of 4096 bytes"], 0.05, True))
-    level = found["against JPEG"]
-    out.append(Verdict("R12", "dB over JPEG q25, mean", level["gain over JPEG q25, mean dB"], 1.8))
-    out.append(Verdict("R12", "dB over optimised JPEG, least", level["gain over optimised JPEG q25, least dB"], 0))
-    out.append(Verdict("R12", "SSIM over JPEG q25", level["SSIM over JPEG q25, mean"], 0))
-    out.append(
-        Verdict(
-            "R12", "fewer bytes than restart-marked JPEG", level["fewer bytes than restart-marked JPEG, packed"], 0.3
-        )
-    )
-    for direction in ("encode", "decode"):
-        out.append(Verdict("R13", f"{direction}s a second and core", found["speed"][direction], 2000))
-    shares = found["noticed"]
-    out.append(Verdict("R17", "substitutions in payloads noticed", shares["substitute"], 0.6))
-    out.append(Verdict("R17", "insertions noticed", shares["insert"], 0.8))
-    out.append(Verdict("R17", "deletions noticed", shares["delete"], 0.8))
-    out.append(Verdict("R22", "tokens against packed", cost["tokens against packed, same coefficients"], 1.5, True))
-    out.append(
-        Verdict(
-            "R22",
-            "tokens: fewer bytes than restart-marked JPEG",
-            level["fewer bytes than restart-marked JPEG, tokens"],
-            0.1,
-        )
-    )
-    return out
-
-
 # --- report ----------------------------------------------------------------------------------------------------------
 
 
@@ -526,12 +437,8 @@ def markdown(found: dict[str, Any], judged: Sequence[Verdict]) -> str:
         "",
         "## Targets",
         "",
-        "| | what | measured | target | |",
-        "| --- | --- | --- | --- | --- |",
+        *targets_table(judged),
     ]
-    for v in judged:
-        bound = f"{'≤' if v.at_most else '≥'} {v.target:g}"
-        lines.append(f"| {v.requirement} | {v.what} | {v.value:.4g} | {bound} | {'met' if v.met else 'falls short'} |")
     lines += ["", "## PSNR in dB at equal bytes, 256x256", "", "| | " + " | ".join(map(str, RATES)) + " |"]
     lines.append("| --- |" + " --- |" * len(RATES))
     for name, row in found["rates"].items():
@@ -604,10 +511,37 @@ def pictures_sheet(all_codecs: Sequence[Codec], pictures: Sequence[Pixels], path
     )
 
 
+PARTS = ("rates", "against-jpeg", "prefixes", "every-prefix", "damages", "first-bytes", "overhead", "noticed", "speed")
+
+
+def some_parts(
+    parts: Sequence[str], all_codecs: Sequence[Codec], small: Sequence[Pixels], full: Sequence[Pixels], trials: int
+) -> dict[str, Any]:
+    """The measurements of some parts, of this format and what its targets compare it with."""
+    ours = [c for c in all_codecs if c.name in OURS]
+    peers = [c for c in all_codecs if c.name in (*OURS, "pgf", "JPEG progressive", "JPEG 2000")]
+    work: dict[str, tuple[str, Callable[[], Any]]] = {
+        "rates": ("rates", lambda: rates(ours, small)),
+        "against-jpeg": ("against JPEG", lambda: against_jpeg(small)),
+        "prefixes": ("prefix at 256x256", lambda: prefixes(peers, small, BUDGET)),
+        "every-prefix": ("every prefix", lambda: every_prefix(small)),
+        "damages": ("damage at 256x256", lambda: damages(ours, small, BUDGET, trials)),
+        "first-bytes": (
+            "damage in the first 200 bytes",
+            lambda: damages(ours, small, BUDGET, trials, first_bytes=True),
+        ),
+        "overhead": ("overhead", lambda: overhead([*small, *full])),
+        "noticed": ("noticed", lambda: noticed(small, 10 * trials)),
+        "speed": ("speed", lambda: speed(small)),
+    }
+    return {work[part][0]: work[part][1]() for part in parts}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=24, help="damaged files a picture and kind (24)")
     parser.add_argument("--record", action="store_true", help="leave the results in benches/recorded")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, metavar="PART", help=f"only these: {', '.join(PARTS)}")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     ImageFile.LOAD_TRUNCATED_IMAGES = True
@@ -616,6 +550,11 @@ def main() -> None:
     small = [middle_square(p) for p in full]
     all_codecs = codecs()
     few = [c for c in all_codecs if c.name in (*OURS, "pgf", "JPEG", "JPEG restart", "JPEG progressive")]
+    if options.parts:
+        measured = some_parts(options.parts, all_codecs, small, full, options.trials)
+        print(json.dumps(measured, indent=1))
+        print("\n".join(targets_table(verdicts(measured))))
+        return
     today = datetime.date.today().isoformat()
     found: dict[str, Any] = {
         "date": today,

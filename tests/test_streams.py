@@ -133,7 +133,7 @@ def test_damage_warns_and_strict_refuses(stream: bytes) -> None:
     report = pgfrs.decode_with_report(broken)[1]
     assert report.damaged and not report.truncated and report.damage
     assert report.damage[0].start <= segment.end and report.damage[0].end >= segment.start
-    assert report.confidence.shape == (5, 4, 4) and report.confidence.dtype == np.uint8
+    assert report.confidence.shape == (6, 4, 4) and report.confidence.dtype == np.uint8
 
 
 def test_segments_in_another_order_twice_or_later_are_the_same_picture(stream: bytes) -> None:

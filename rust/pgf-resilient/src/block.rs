@@ -5,6 +5,9 @@ use std::ops::Range;
 use crate::picture::Picture;
 use pgf::{Band, Error, Header, Result};
 
+/// Levels in a block of the coarsest ones, at most.
+const MERGED_LEVELS: u8 = 3;
+
 /// Longest side of a part.
 pub(crate) const SIDE: usize = 32;
 
@@ -118,7 +121,10 @@ impl Geometry {
             }
             let tile = |level: u8| tile_side(picture, level);
             // The coarsest levels share blocks.
-            let merged = if levels >= 2 && tile(levels - 1) < SIDE { levels - 1 } else { levels };
+            let mut merged = levels;
+            while merged >= 2 && levels - merged < MERGED_LEVELS - 1 && tile(merged - 1) < SIDE {
+                merged -= 1;
+            }
             let side = tile(levels);
             let (lw, lh) = (halved(w, levels), halved(h, levels));
             for (ty, tx) in (0..lh.div_ceil(side)).flat_map(|y| (0..lw.div_ceil(side)).map(move |x| (y, x))) {

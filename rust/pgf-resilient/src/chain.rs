@@ -1,12 +1,14 @@
 //! The chain of planes of a block: which segments make it, and what mends one that is damaged.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::block::Part;
 use crate::coder::{Fit, PlaneDecoder};
-use crate::correct::Damaged;
+use crate::correct::{Damaged, Witness};
+use crate::picture::Payload;
 use crate::reader::{Contents, Found};
-use crate::segment::{Address, MOST_PLANES, parse_address, unstuff};
+use crate::segment::{Address, MOST_PLANES, check_of, parse_address, unstuff};
 use crate::tile::Tiles;
 
 /// What became of one segment.
@@ -42,6 +44,10 @@ struct Survey {
     suspects: Vec<Range<usize>>,
     /// Blocks whose damaged segments may be corrected by trial.
     correctable: Vec<usize>,
+    /// Damaged blocks that other addresses are tried for.
+    broken: HashSet<usize>,
+    /// By group and finest level of blocks: the plane in which they mostly begin.
+    tops: HashMap<(u8, u8), u8>,
 }
 
 /// Decodes blocks of a stream. What becomes of a block does not depend on which others are decoded.
@@ -109,10 +115,12 @@ enum End {
     Broken,
 }
 
-/// Suspects that are tried at most for a missing segment, blocks in which segments are corrected by trial, and trials
-/// in all of them together: work stays bounded, whatever the bytes.
+/// Suspects that are tried at most for a missing segment, blocks in which segments are corrected by trial, blocks whose
+/// beginnings are looked for elsewhere, and trials in the first block that is corrected; half as many in each further one.
+/// Work stays bounded, whatever the bytes.
 const MOST_SUSPECTS: usize = 24;
 const MOST_CORRECTED: usize = 16;
+const MOST_READDRESSED: usize = 256;
 // Fuzzing wants many inputs rather than deep searches.
 const MOST_TRIALS: usize = if cfg!(fuzzing) { 1 << 9 } else { 1 << 15 };
 
@@ -180,8 +188,9 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         suspects.extend(other.tails.into_iter().flat_map(|t| [(t.start + 1).min(t.end)..t.end, t]));
         let stray = contents.segments.iter().zip(&other.fates).filter(|(_, fate)| **fate == Fate::Lost);
         suspects.extend(stray.map(|(s, _)| s.bytes.start + 1..s.bytes.end));
-        let correctable = broken.into_iter().take(MOST_CORRECTED).map(|b| b.1).collect();
-        Survey { suspects, correctable }
+        let correctable = broken.iter().take(MOST_CORRECTED).map(|b| b.1).collect();
+        let broken = broken.into_iter().take(MOST_READDRESSED).map(|b| b.1).collect();
+        Survey { suspects, correctable, broken, tops: tops(contents) }
     }
 
     /// Decodes a block as it stands, or with all that may mend it.
@@ -203,7 +212,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             let wanted = |i: &usize| at(*i).address.plane == need && *i >= after;
             let here: Vec<usize> = candidates.lower.iter().rev().copied().filter(wanted).collect();
             let mut found = None;
-            let mut damaged = Vec::new();
+            let mut damaged: Vec<(usize, Fit)> = Vec::new();
             for &i in &here {
                 if found.is_some() {
                     self.fates[i] = Fate::Duplicate;
@@ -211,21 +220,32 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                 }
                 let a = at(i).address;
                 let (fit, _) = self.content_of(at(i).content.clone(), parts, a);
-                if matches!(fit, Fit::Exact | Fit::Excess(_)) && !self.is_damaged(fit, at(i)) {
-                    self.fates[i] = Fate::Used;
+                let whole = matches!(fit, Fit::Exact | Fit::Excess(_) | Fit::Contradicted);
+                if whole && !self.is_damaged(fit, at(i)) {
+                    self.fates[i] = if fit == Fit::Contradicted { Fate::Doubted } else { Fate::Used };
                     self.note_tail(at(i), fit);
                     found = Some(a.count);
                 } else {
                     self.rollback(parts, need.into());
-                    damaged.push(i);
+                    damaged.push((i, fit));
                 }
             }
-            if found.is_none() && !damaged.is_empty() && !(at(damaged[0]).last || self.trusting) {
+            // What the end of the data cuts is not damaged.
+            let is_cut = |&(i, fit): &(usize, Fit)| at(i).last && fit != Fit::Contradicted || self.trusting;
+            if found.is_none() && damaged.first().is_some_and(|d| !is_cut(d)) {
                 end = End::Broken;
             }
+            let first_damaged = damaged.first().map(|d| (d.0, is_cut(d)));
             if found.is_none() && mending {
-                found = self.corrected(candidates, &damaged, None);
+                let all: Vec<usize> = damaged.iter().map(|d| d.0).collect();
+                found = self.corrected(candidates, &all, None);
                 found = found.or_else(|| self.adopt(candidates, need));
+                if let Some((i, _)) = damaged.iter().find(|d| d.1 == Fit::Contradicted).filter(|_| found.is_none()) {
+                    // What ends where it should is mostly right.
+                    self.content_of(at(*i).content.clone(), parts, at(*i).address);
+                    self.fates[*i] = Fate::Doubted;
+                    found = Some(at(*i).address.count);
+                }
             }
             if let Some(count) = found {
                 state.low = usize::from(need) + 1 - usize::from(count);
@@ -233,10 +253,9 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                 continue;
             }
             // The lower planes wait for a good copy; the part of this one that may be right is used.
-            if let Some(&i) = damaged.first() {
+            if let Some((i, legal)) = first_damaged {
                 let segment = at(i);
                 unstuff(&contents.data[segment.content.clone()], &mut self.content);
-                let legal = segment.last || self.trusting;
                 if !legal {
                     self.content.truncate(self.content.len() / 2);
                 }
@@ -281,6 +300,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                 Fit::Excess(_) if !self.is_damaged(fit, at(i)) => true,
                 Fit::Short if at(i).last || self.trusting => false,
                 Fit::Wrong if self.trusting => false,
+                Fit::Contradicted if self.trusting => true,
                 _ => {
                     damaged.push(i);
                     self.tiles.start(parts.len());
@@ -289,7 +309,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             };
             self.fates[i] = match fit {
                 Fit::Short => Fate::Cut,
-                Fit::Wrong => Fate::Doubted,
+                Fit::Wrong | Fit::Contradicted => Fate::Doubted,
                 _ => Fate::Used,
             };
             self.note_tail(at(i), fit);
@@ -313,9 +333,18 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         }
         // A wrong beginning spoils everything below: better none, unless all of its planes are there.
         for i in damaged {
-            let a = at(i).address;
+            let stated = at(i).address;
+            // Much more of a segment is content than address: only what stands out is looked for elsewhere.
+            let elsewhere = mending && !self.is_plausible(stated);
+            let a = if elsewhere { self.readdressed(at(i), parts).unwrap_or(stated) } else { stated };
             let (fit, whole) = self.content_of(at(i).content.clone(), parts, a);
-            if matches!(fit, Fit::Excess(_)) {
+            let usable = match fit {
+                Fit::Exact | Fit::Excess(_) => true,
+                Fit::Contradicted => mending && self.is_plausible(a),
+                _ => false,
+            };
+            if usable {
+                self.repaired += usize::from(a != stated);
                 self.fates[i] = Fate::Doubted;
                 *after = if candidates.versions { i } else { 0 };
                 return Some((begun(a, whole), a.plane.checked_sub(a.count)));
@@ -325,13 +354,54 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         None
     }
 
+    /// The address of a beginning that does not fit where it says, if a check agrees with another plane or number of
+    /// planes: the one nearest to the beginnings of other blocks.
+    fn readdressed(&mut self, first: &Found, parts: &[Part]) -> Option<Address> {
+        let expected =
+            self.expected_top(first.address.block).filter(|_| self.contents.picture.payload == Payload::Packed)?;
+        let stated = first.address;
+        let mut best: Option<(bool, u8, Address)> = None;
+        let planes = expected.saturating_sub(MOST_STEPS)..=expected.saturating_add(MOST_STEPS);
+        for (count, plane) in (1..=MOST_PLANES[0]).flat_map(|count| planes.clone().map(move |plane| (count, plane))) {
+            let highest = parts.iter().map(|p| p.lift).max().unwrap_or(0);
+            if count > plane + 1 || usize::from(plane) >= 32 + usize::from(highest) {
+                continue;
+            }
+            let address = Address { count, plane, ..stated };
+            if address == stated || !self.contents.picture.deep && plane > 15 {
+                continue;
+            }
+            let (fit, _) = self.content_of(first.content.clone(), parts, address);
+            self.tiles.start(parts.len());
+            let distance = (count != stated.count, plane.abs_diff(expected));
+            if fit == Fit::Exact && best.is_none_or(|b| distance < (b.0, b.1)) {
+                best = Some((distance.0, distance.1, address));
+            }
+        }
+        best.map(|b| b.2)
+    }
+
+    /// Where blocks like this one begin, as far as the survey knows.
+    fn expected_top(&self, block: usize) -> Option<u8> {
+        let survey = self.survey.as_ref().filter(|s| s.broken.contains(&block))?;
+        let (group, level) = kind_of(self.contents, block);
+        let levels = self.contents.geometry.levels;
+        let near = (0..=levels).flat_map(|step| [level.saturating_sub(step), level.saturating_add(step)]);
+        near.clone().find_map(|l| survey.tops.get(&(group, l)).copied())
+    }
+
+    /// Whether a beginning is about where those of other blocks are.
+    fn is_plausible(&self, address: Address) -> bool {
+        self.expected_top(address.block).is_none_or(|top| address.plane <= top.saturating_add(MOST_STEPS))
+    }
+
     /// Whether a segment that fits so is damaged, and not cut or with another one behind its end.
     fn is_damaged(&self, fit: Fit, segment: &Found) -> bool {
         match fit {
             Fit::Exact => false,
             Fit::Excess(used) => !self.trusting && !self.is_swallowed(self.tail(segment, used)),
             Fit::Short => !segment.last && !self.trusting,
-            Fit::Wrong => !self.trusting,
+            Fit::Wrong | Fit::Contradicted => !self.trusting,
         }
     }
 
@@ -360,8 +430,9 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         let contents = self.contents;
         let parts = contents.geometry.parts_of(candidates.block);
         // Each block has its share, so that none depends on which others are decoded.
-        let survey = self.survey.as_ref().filter(|s| s.correctable.contains(&candidates.block) && !self.trusting)?;
-        let trials = MOST_TRIALS / survey.correctable.len();
+        let survey = self.survey.as_ref().filter(|_| !self.trusting)?;
+        let rank = survey.correctable.iter().position(|b| *b == candidates.block)?;
+        let trials = MOST_TRIALS >> rank;
         let i = *damaged.first().filter(|i| !contents.segments[**i].last)?;
         let segment = &contents.segments[i];
         let address = segment.address;
@@ -373,7 +444,9 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             let Some(found) = below.filter(|s| !s.last).find(|s| s.address.plane == plane) else { break };
             let mut content = Vec::new();
             unstuff(&contents.data[found.content.clone()], &mut content);
-            witnesses.push((usize::from(plane), usize::from(found.address.count), content));
+            let planes = (usize::from(plane), usize::from(found.address.count));
+            let address = check_of(&contents.picture, &contents.geometry, &found.address);
+            witnesses.push(Witness { planes, address, content });
             next = plane.checked_sub(found.address.count);
         }
         let mut content = Vec::new();
@@ -388,8 +461,17 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         }
         let planes = (usize::from(address.plane), usize::from(address.count));
         let payload = contents.picture.payload;
-        let damage =
-            Damaged { payload, parts, planes, content: &content, joined: &joined, witnesses: &witnesses, trials };
+        let check = check_of(&contents.picture, &contents.geometry, &address);
+        let damage = Damaged {
+            payload,
+            parts,
+            planes,
+            content: &content,
+            address: check,
+            joined: &joined,
+            witnesses: &witnesses,
+            trials,
+        };
         let content = damage.correct(&mut self.decoder, &mut self.tiles)?;
         self.decode(&content, parts, address);
         self.fates[i] = Fate::Doubted;
@@ -581,9 +663,33 @@ impl<'c, 'a> BlockReader<'c, 'a> {
 
     fn decode(&mut self, content: &[u8], parts: &[Part], address: Address) -> (Fit, usize) {
         let planes = (usize::from(address.plane), usize::from(address.count));
-        self.decoder.planes(self.contents.picture.payload, parts, &mut self.tiles, planes, content)
+        let contents = self.contents;
+        let check = check_of(&contents.picture, &contents.geometry, &address);
+        self.decoder.planes(contents.picture.payload, parts, &mut self.tiles, planes, (check, content))
     }
 }
+
+/// Channel group and finest level of a block.
+fn kind_of(contents: &Contents<'_>, block: usize) -> (u8, u8) {
+    let level = contents.geometry.parts_of(block).iter().map(|p| p.level).min().unwrap_or(0);
+    (contents.geometry.blocks[block].group, level)
+}
+
+/// The median plane in which blocks of a group and level begin, by what their segments say.
+fn tops(contents: &Contents<'_>) -> HashMap<(u8, u8), u8> {
+    let mut planes: HashMap<(u8, u8), Vec<u8>> = HashMap::new();
+    for segment in contents.segments.iter().filter(|s| s.address.first) {
+        planes.entry(kind_of(contents, segment.address.block)).or_default().push(segment.address.plane);
+    }
+    let median = |mut planes: Vec<u8>| {
+        planes.sort_unstable();
+        planes[(planes.len() - 1) / 2]
+    };
+    planes.into_iter().map(|(kind, planes)| (kind, median(planes))).collect()
+}
+
+/// How far from the median the beginning of a block is still believed where its check contradicts.
+const MOST_STEPS: u8 = 2;
 
 /// Segments that bear witness to a correction, at most.
 const MOST_WITNESSES: usize = 4;

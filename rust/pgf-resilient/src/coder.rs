@@ -1,6 +1,7 @@
 //! Planes of blocks to payloads and back, in either profile, with the fastest bit moves that the machine has.
 
 use crate::block::Part;
+use crate::check::Check;
 use crate::packed::{self, Reading};
 use crate::picture::Payload;
 use crate::tile::{Classes, Tiles};
@@ -64,8 +65,17 @@ impl BitWork for Encode<'_> {
     }
 }
 
-/// Puts the codes of successive planes together to the content of a segment; `out` is overwritten.
-pub(crate) fn join(planes: &[PlaneCode], codes: &[u8], out: &mut Vec<u8>) {
+/// The content of a segment with this address: the codes of successive planes, one behind the other, and the check; `out` is
+/// overwritten.
+pub(crate) fn content(payload: Payload, address: Check, planes: &[PlaneCode], codes: &[u8], out: &mut Vec<u8>) {
+    join(planes, codes, out);
+    if payload == Payload::Packed {
+        address.seal(out, planes.iter().map(|p| p.bits).sum());
+    }
+}
+
+/// Puts the codes of successive planes together.
+fn join(planes: &[PlaneCode], codes: &[u8], out: &mut Vec<u8>) {
     out.clear();
     let mut bits = 0;
     for plane in planes {
@@ -91,6 +101,8 @@ pub(crate) fn join(planes: &[PlaneCode], codes: &[u8], out: &mut Vec<u8>) {
 pub(crate) enum Fit {
     /// It ends where the last plane ends.
     Exact,
+    /// So it does, but its check contradicts.
+    Contradicted,
     /// All planes are there, and then more: the position of the first byte too many.
     Excess(usize),
     /// It ends early.
@@ -110,16 +122,17 @@ impl PlaneDecoder {
         PlaneDecoder { classes: Vec::new(), tokens: tokens::Decoder::new() }
     }
 
-    /// Reads `count` planes from plane `p` of a block downwards; also says how many of them are whole.
+    /// Reads `count` planes from plane `p` of a block downwards, the content of a segment with this address; also says how
+    /// many of them are whole.
     pub fn planes(
         &mut self,
         payload: Payload,
         parts: &[Part],
         tiles: &mut Tiles,
         (p, count): (usize, usize),
-        content: &[u8],
+        (address, content): (Check, &[u8]),
     ) -> (Fit, usize) {
-        dispatch(Decode { coder: self, payload, parts, tiles, planes: (p, count), content })
+        dispatch(Decode { coder: self, payload, parts, tiles, planes: (p, count), address, content })
     }
 }
 
@@ -129,6 +142,7 @@ struct Decode<'a> {
     parts: &'a [Part],
     tiles: &'a mut Tiles,
     planes: (usize, usize),
+    address: Check,
     content: &'a [u8],
 }
 
@@ -137,7 +151,7 @@ impl BitWork for Decode<'_> {
 
     #[inline(always)]
     fn run<B: BitMoves>(self, moves: B) -> (Fit, usize) {
-        let Decode { coder, payload, parts, tiles, planes: (p, count), content } = self;
+        let Decode { coder, payload, parts, tiles, planes: (p, count), address, content } = self;
         let mut at = 0;
         for done in 0..count {
             let p = p - done;
@@ -156,14 +170,18 @@ impl BitWork for Decode<'_> {
         }
         let fit = match payload {
             Payload::Packed => {
-                let used = at.div_ceil(8);
-                if used < content.len() {
-                    Fit::Excess(used)
-                } else if at % 8 != 0 && content[used - 1] >> (at % 8) != 0 {
-                    // Bits behind the end are zero.
-                    Fit::Wrong
-                } else {
-                    Fit::Exact
+                let end = at / 8 + 1;
+                match content.get(end - 1) {
+                    None => Fit::Short,
+                    Some(last) if *last != address.expected(content, at) => {
+                        if end == content.len() {
+                            Fit::Contradicted
+                        } else {
+                            Fit::Wrong
+                        }
+                    }
+                    Some(_) if end < content.len() => Fit::Excess(end),
+                    Some(_) => Fit::Exact,
                 }
             }
             Payload::Tokens if at < content.len() => Fit::Excess(at),

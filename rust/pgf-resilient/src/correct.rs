@@ -1,6 +1,7 @@
 //! Damaged segments corrected: the one byte wrong, lost or extra that makes them, and what follows, fit.
 
 use crate::block::Part;
+use crate::check::Check;
 use crate::coder::{Fit, PlaneDecoder};
 use crate::picture::Payload;
 use crate::tile::Tiles;
@@ -11,6 +12,15 @@ const MOST_BYTES: usize = 96;
 /// Segments below that must agree with a correction; with fewer, too many wrong ones pass.
 const LEAST_WITNESSES: usize = 2;
 
+/// A segment that must go on from a corrected one.
+pub(crate) struct Witness {
+    /// The highest plane and the number of planes.
+    pub planes: (usize, usize),
+    /// The check behind its address.
+    pub address: Check,
+    pub content: Vec<u8>,
+}
+
 /// One segment to be corrected and its surroundings.
 pub(crate) struct Damaged<'a> {
     pub payload: Payload,
@@ -18,10 +28,12 @@ pub(crate) struct Damaged<'a> {
     /// The highest plane and the number of planes.
     pub planes: (usize, usize),
     pub content: &'a [u8],
+    /// The check behind its address.
+    pub address: Check,
     /// The same with the piece behind it: a false marker may stand between.
     pub joined: &'a [u8],
-    /// Plane, number of planes and content of the segments that follow in the chain.
-    pub witnesses: &'a [(usize, usize, Vec<u8>)],
+    /// The segments that follow in the chain.
+    pub witnesses: &'a [Witness],
     /// Changes that may be tried.
     pub trials: usize,
 }
@@ -41,11 +53,11 @@ impl Damaged<'_> {
                 return;
             }
             left -= 1;
-            let (fit, _) = decoder.planes(self.payload, self.parts, tiles, self.planes, content);
+            let (fit, _) = decoder.planes(self.payload, self.parts, tiles, self.planes, (self.address, content));
             if fit == Fit::Exact {
                 let mut agreeing = 0;
-                for (plane, count, witness) in self.witnesses {
-                    let (fit, _) = decoder.planes(self.payload, self.parts, tiles, (*plane, *count), witness);
+                for Witness { planes, address, content } in self.witnesses {
+                    let (fit, _) = decoder.planes(self.payload, self.parts, tiles, *planes, (*address, content));
                     if fit != Fit::Exact {
                         break;
                     }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::chain::BlockReader;
-use crate::coder::{PlaneEncoder, join};
+use crate::coder::PlaneEncoder;
 use crate::conceal;
 use crate::pyramid::{Base, Pyramid};
 use crate::reader::read;
-use crate::segment::{Address, MOST_PLANES, pieces, stuff, write_address};
+use crate::segment::{Address, MOST_PLANES, pieces, write_segment};
 use crate::stream::{DecodeOptions, rewrite};
 use crate::tile::Tiles;
 use pgf::{Coefficients, Error, Limits, Rect, Result};
@@ -100,9 +100,7 @@ pub fn refine(
             let planes: Vec<_> =
                 (p - count..p).rev().map(|p| encoder.plane(parts, &mut tiles, p, &mut codes)).collect();
             let address = Address { block, plane: (p - 1) as u8, count: count as u8, first };
-            write_address(&picture, geometry, &address, &mut out);
-            join(&planes, &codes, &mut content);
-            stuff(&content, &mut out);
+            write_segment(&picture, geometry, &address, (&planes, &codes), &mut content, &mut out);
             p -= count;
             first = false;
         }

@@ -83,8 +83,9 @@ impl Frame {
         self.bases[usize::from(plane)].div_ceil(base::CHUNK)
     }
 
-    fn values(&self, plane: u8, chunk: usize) -> u8 {
-        (self.bases[usize::from(plane)] - chunk * base::CHUNK).min(base::CHUNK) as u8
+    /// Bytes of a base chunk behind its number.
+    fn chunk_bytes(&self, plane: u8, chunk: usize) -> u8 {
+        base::chunk_bytes(self.bases[usize::from(plane)], chunk) as u8
     }
 
     fn groups(&self) -> usize {
@@ -182,7 +183,9 @@ enum Place {
         number: usize,
         /// Digits that are still to come.
         digits: u8,
+        /// Bytes, the check included, that are still to come behind the number.
         left: u8,
+        sums: base::Sums,
     },
     Palette {
         index: Option<u8>,
@@ -418,7 +421,12 @@ impl Grammar {
             Place::Header { bytes, len } => header::allowed(&bytes[..usize::from(*len)], &self.limits),
             Place::Copy { of, at } => of.get(*at).map_or(Mask::NONE, |byte| Mask::of(*byte)),
             Place::Loose { limit, .. } => Mask::below(u16::from(*limit)),
-            Place::Base { plane, number, digits, left } => self.base_mask(*plane, *number, *digits, *left),
+            Place::Base { plane, number, digits: digits @ 1.., .. } => self.base_mask(*plane, *number, *digits),
+            Place::Base { left, sums, .. } => match usize::from(*left) {
+                0 => Mask::NONE,
+                left @ ..=base::CHECK => Mask::of(sums.bytes()[base::CHECK - left]),
+                _ => Mask::below(255),
+            },
             Place::Palette { index: None, .. } => match self.rules {
                 Rules::Framing => Mask::below(16),
                 _ => Mask::of(self.next_palette),
@@ -469,15 +477,19 @@ impl Grammar {
             }
             Place::Copy { at, .. } => *at += if byte == 0xFF { 2 } else { 1 },
             Place::Loose { need, .. } => *need = need.saturating_sub(1),
-            Place::Base { plane, number, digits, left } => {
+            Place::Base { plane, number, digits, left, sums } => {
                 if *digits > 0 {
                     *number = *number * 255 + usize::from(byte);
                     *digits -= 1;
                     let (plane, number) = (*plane, *number);
                     if *digits == 0 {
-                        *left = self.frame.as_deref().map_or(0, |f| f.values(plane, number));
+                        *left = self.frame.as_deref().map_or(0, |f| f.chunk_bytes(plane, number));
+                        *sums = base::Sums::new(plane.into(), number);
                     }
                 } else {
+                    if usize::from(*left) > base::CHECK {
+                        *sums = sums.with(byte);
+                    }
                     *left -= 1;
                     let (plane, number, left) = (*plane, *number, *left);
                     if left == 0 {
@@ -531,7 +543,7 @@ impl Grammar {
             }
             Place::Packed(plane) => {
                 let whole = plane.is_whole();
-                let legal = !whole && self.frame.as_deref().is_some_and(|frame| plane.take(byte, frame));
+                let legal = !whole && plane.take(byte);
                 if legal && plane.is_whole() {
                     self.finish_segment();
                 }

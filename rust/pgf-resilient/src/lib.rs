@@ -4,6 +4,7 @@
 mod base;
 mod block;
 mod chain;
+mod check;
 mod coder;
 mod conceal;
 mod correct;

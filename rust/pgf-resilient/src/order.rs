@@ -138,7 +138,7 @@ pub(crate) fn plan(block: usize, top: usize, planes: &[PlaneWorth], head: usize,
             gain += next.gain;
             count += 1;
         }
-        let bytes = bits.div_ceil(8) + head;
+        let bytes = bits / 8 + 1 + head;
         let address = Address { block, plane: (top - 1 - at) as u8, count: count as u8, first: at == 0 };
         out.push(Planned { address, slope: gain / bytes as f64, bytes });
         gains.push((gain, bytes as f64));

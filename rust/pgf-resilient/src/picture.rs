@@ -55,7 +55,7 @@ fn groups7(value: u32, count: u32, out: &mut Vec<u8>) {
 }
 
 impl Picture {
-    /// Wavelet levels of the stream: those of the header and, down to a side of five, further ones.
+    /// Wavelet levels of the stream: those of the header and, down to a side below five, further ones.
     pub fn levels(&self) -> u8 {
         stream_levels(&self.header)
     }
@@ -200,11 +200,12 @@ fn sum_of(bytes: &[u8]) -> u32 {
 /// The writer version of `.pgf` files made from streams that do not say another (libPGF 7.21.7, as pgf writes).
 pub(crate) const WRITER_VERSION: u16 = pgf::WRITER_VERSION;
 
-/// Levels of the stream's pyramid: as many as leave five samples on the smaller side, at least those of the header.
+/// Levels of the stream's pyramid: sides are halved while the smaller is at least five, and at least as often as the
+/// header says.
 pub(crate) fn stream_levels(header: &Header) -> u8 {
     let smaller = u64::from(header.width.min(header.height));
     let mut levels = 0;
-    while levels < 26 && smaller >= 5 << (levels + 1) {
+    while levels < 26 && smaller >= 5 << levels {
         levels += 1;
     }
     levels.max(header.levels)

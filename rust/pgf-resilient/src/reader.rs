@@ -1,6 +1,6 @@
 //! Bytes to what they say: the header by vote, the base, and the segments; nothing of it depends on the order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::block::{Geometry, digits_for};
@@ -250,13 +250,25 @@ impl Contents<'_> {
 /// Plane and index of a chunk.
 type Place = (usize, usize);
 
-/// One chunk of base values: where it goes and what it holds.
-struct Chunk {
+/// What a piece says of a chunk of base values.
+struct Claim {
     plane: usize,
     index: usize,
     values: Vec<u8>,
-    /// Not of the length that its place asks for.
-    odd: bool,
+    quality: Quality,
+}
+
+/// How far a claim can be trusted, the most first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Quality {
+    /// Its check agrees.
+    Sound,
+    /// It agrees after one change.
+    Mended,
+    /// The end of the data cuts it.
+    Cut,
+    /// It is anyone's guess.
+    Odd,
 }
 
 /// The bytes from one base chunk to the next but one, or of one that a false marker cuts: by length and place they are
@@ -273,7 +285,7 @@ fn spans(contents: &Contents<'_>, all: &[Piece]) -> Vec<Span> {
     let channels = contents.bases.len();
     let size = |plane: usize| base::size(&contents.picture, plane);
     let count = |plane: usize| base::chunks(size(plane).0, size(plane).1);
-    let length = |(plane, index): Place| (size(plane).0 * size(plane).1 - index * base::CHUNK).min(base::CHUNK);
+    let length = |(plane, index): Place| base::chunk_bytes(size(plane).0 * size(plane).1, index);
     let address = |piece: &Piece| -> Option<Place> {
         let plane = usize::from(piece.code.checked_sub(code::BASE)?);
         let digits = (plane < channels).then(|| digits_for(count(plane)))?;
@@ -343,130 +355,118 @@ fn read_bases(contents: &mut Contents<'_>, all: &[Piece], base_pieces: &[(usize,
     let channels = contents.bases.len();
     let sizes: Vec<_> = (0..channels).map(|plane| base::size(&contents.picture, plane)).collect();
     let counts: Vec<usize> = sizes.iter().map(|(w, h)| base::chunks(*w, *h)).collect();
-    let length = |plane: usize, index: usize| {
-        let (w, h) = sizes[plane];
-        (w * h - index * base::CHUNK).min(base::CHUNK)
-    };
-    let mut chunks: Vec<Chunk> = Vec::new();
-    // Pieces whose address cannot be, with what their neighbours in the stream imply.
-    let mut lost: Vec<(Option<Place>, Vec<u8>)> = Vec::new();
-    let mut taken: HashMap<(usize, usize), usize> = HashMap::new();
-    let mut copies: Vec<Chunk> = Vec::new();
-    let mut previous: Option<(usize, usize)> = None;
-    let following = |at: Option<(usize, usize)>| match at {
+    let values_of = |(plane, index): Place| base::chunk_values(sizes[plane].0 * sizes[plane].1, index);
+    let following = |at: Option<Place>| match at {
         None => Some((0, 0)),
         Some((plane, index)) if index + 1 < counts[plane] => Some((plane, index + 1)),
         Some((plane, _)) if plane + 1 < channels => Some((plane + 1, 0)),
         Some(_) => None,
     };
+    // The place that a check says, if the picture has it.
+    let corrected = |(plane, rest): Place| {
+        let number = (rest..*counts.get(plane)?).step_by(251).next()?;
+        Some((plane, number))
+    };
+    let claim = |place: Place, bytes: &[u8]| -> Claim {
+        let want = values_of(place);
+        // Too long: what was swallowed with its marker comes behind.
+        let own = &bytes[..bytes.len().min(want + base::CHECK)];
+        let alone = base::sound(own, want, place).filter(|s| !s.mended && bytes.len() > own.len() + 1);
+        match alone.or_else(|| base::sound(bytes, want, place)) {
+            Some(found) if found.place.is_none() => {
+                let quality = if found.mended { Quality::Mended } else { Quality::Sound };
+                Claim { plane: place.0, index: place.1, values: found.values, quality }
+            }
+            Some(found) => match found.place.and_then(corrected).filter(|p| values_of(*p) == want) {
+                Some((plane, index)) => Claim { plane, index, values: found.values, quality: Quality::Mended },
+                None => Claim { plane: place.0, index: place.1, values: found.values, quality: Quality::Odd },
+            },
+            None => {
+                let without_check = bytes.len().saturating_sub(base::CHECK);
+                let values = bytes[..without_check].to_vec();
+                Claim { plane: place.0, index: place.1, values, quality: Quality::Odd }
+            }
+        }
+    };
+    let mut claims: Vec<Claim> = Vec::new();
+    // The first chunk without its marker is in the piece of the header before it.
+    let head = 1 + digits_for(counts[0]);
+    for piece in all.iter().filter(|p| p.code == code::PICTURE) {
+        let rest = piece.rest(data);
+        let behind = Picture::parse(rest).map_or(&[][..], |(_, n)| &rest[n..]);
+        let own = values_of((0, 0)) + base::CHECK;
+        if let Some(bytes) =
+            behind.len().checked_sub(own).filter(|n| (head..=head + 1).contains(n)).map(|n| &behind[n..])
+        {
+            claims.push(claim((0, 0), bytes));
+        }
+    }
+    let mut previous: Option<Place> = None;
     for &(plane, i) in base_pieces {
         let piece = &all[i];
-        let rest = piece.rest(data).to_vec();
+        let rest = piece.rest(data);
         let last = i + 1 == all.len();
         let digits = counts.get(plane).map_or(1, |count| digits_for(*count));
         let index = rest.get(..digits).and_then(parse_number);
-        let address = index.filter(|_| plane < channels).filter(|index| *index < counts[plane]);
-        let expected = following(previous);
-        let mut values = rest.get(digits.min(rest.len())..).unwrap_or(&[]).to_vec();
-        let place = address.map(|a| (plane, a));
-        if let Some((place, other)) = place.and_then(|p| Some((p, *taken.get(&p)?))) {
-            // Another copy: of two sound ones, value by value the one that fits its neighbours.
-            let sound = values.len() == length(place.0, place.1);
-            if sound && chunks[other].odd {
-                chunks[other] = Chunk { plane, index: place.1, values, odd: false };
-                previous = Some(place);
-                continue;
-            }
-            if sound && values != chunks[other].values {
-                copies.push(Chunk { plane, index: place.1, values, odd: false });
-                previous = Some(place);
-                continue;
-            }
-            if sound || !chunks[other].odd {
-                previous = Some(place);
-                continue;
-            }
-        }
-        let place = place.filter(|p| !taken.contains_key(p));
-        let Some((plane, index)) = place else {
-            lost.push((expected, values));
-            previous = expected.or(previous);
+        let place = index.filter(|_| plane < channels).filter(|index| *index < counts[plane]).map(|i| (plane, i));
+        if last && place.is_none() {
+            // Its number may be cut.
             continue;
-        };
-        previous = Some((plane, index));
-        let want = length(plane, index);
-        if values.len() > want + 2 {
-            // The next chunk's marker was damaged: its values follow.
-            for junk in [1 + digits, 2 + digits] {
-                if let Some((p, n)) = following(previous).filter(|(p, n)| values.len() == want + junk + length(*p, *n))
-                {
-                    let tail = values.split_off(want + junk);
-                    values.truncate(want);
-                    lost.push((Some((p, n)), tail));
-                    break;
-                }
-            }
         }
-        let odd = values.len() != want;
-        if odd && !last {
-            contents.fault(piece.bytes.clone(), "base values of the wrong number");
-        }
-        if last {
+        let expected = following(previous);
+        let mut bytes = rest.get(digits.min(rest.len())..).unwrap_or(&[]);
+        if let Some((plane, index)) = place
+            && last
+            && bytes.len() < values_of((plane, index)) + base::CHECK
+        {
             // Cut: what is there is in place.
-            values.truncate(want);
+            let values = bytes[..bytes.len().min(values_of((plane, index)))].to_vec();
+            claims.push(Claim { plane, index, values, quality: Quality::Cut });
+            continue;
         }
-        taken.insert((plane, index), chunks.len());
-        chunks.push(Chunk { plane, index, odd: odd && !last, values });
-    }
-    for (place, values) in lost {
-        if let Some((plane, index)) = place.filter(|p| !taken.contains_key(p)) {
-            let odd = values.len() != length(plane, index);
-            taken.insert((plane, index), chunks.len());
-            chunks.push(Chunk { plane, index, values, odd });
-        }
-    }
-    // A sound copy elsewhere is better.
-    for span in spans {
-        let (plane, index) = span.place;
-        let sound = taken.get(&span.place).is_some_and(|at| !chunks[*at].odd);
-        if !sound {
-            let odd = span.values.len() != length(plane, index);
-            chunks.push(Chunk { plane, index, values: span.values, odd });
-        }
-    }
-    // First what is sure, then what must be fitted to it.
-    chunks.sort_by_key(|c| c.odd);
-    for chunk in chunks {
-        let (width, height) = sizes[chunk.plane];
-        let slots: Vec<_> =
-            base::order(width, height).skip(chunk.index * base::CHUNK).take(length(chunk.plane, chunk.index)).collect();
-        let known = &mut contents.bases[chunk.plane];
-        // FF is no base value.
-        let found: Vec<Option<u8>> = if chunk.odd {
-            if chunk.values.len().abs_diff(slots.len()) > 2 {
-                // Values before the fault may be right; those behind are anyone's guess.
-                chunk.values.iter().take(slots.len() / 2).copied().map(Some).collect()
-            } else {
-                conceal::realign(&chunk.values, &slots, known, width)
+        if let (Some(place), Some(next)) = (place, following(place)) {
+            // With the next chunk's marker damaged, its values follow.
+            let own = values_of(place) + base::CHECK;
+            let other = values_of(next) + base::CHECK;
+            let skipped = [1 + digits, 2 + digits].into_iter().find(|skip| bytes.len() == own + skip + other);
+            if let Some(skip) = skipped {
+                claims.push(claim(next, &bytes[own + skip..]));
+                bytes = &bytes[..own];
             }
-        } else {
-            chunk.values.iter().map(|v| Some(*v)).collect()
+        }
+        // Where the address and the neighbours in the stream disagree, the check decides.
+        let best = [place, expected].into_iter().flatten().map(|p| claim(p, bytes)).min_by_key(|c| c.quality);
+        if best.as_ref().is_none_or(|best| best.quality != Quality::Sound || Some((best.plane, best.index)) != place) {
+            contents.fault(piece.bytes.clone(), "base values that their check contradicts");
+        }
+        previous = best.as_ref().map(|b| (b.plane, b.index)).or(previous);
+        claims.extend(best);
+    }
+    claims.extend(spans.into_iter().map(|span| claim(span.place, &span.values)));
+    // First what is sure, then what must be fitted to it; of equals the earliest.
+    claims.sort_by_key(|c| c.quality);
+    let mut taken: HashSet<Place> = HashSet::new();
+    for claim in claims {
+        if !taken.insert((claim.plane, claim.index)) {
+            continue;
+        }
+        let (width, height) = sizes[claim.plane];
+        let slots: Vec<_> = base::order(width, height)
+            .skip(claim.index * base::CHUNK)
+            .take(values_of((claim.plane, claim.index)))
+            .collect();
+        let known = &mut contents.bases[claim.plane];
+        // FF is no base value.
+        let found: Vec<Option<u8>> = match (claim.quality, claim.values.len().abs_diff(slots.len())) {
+            (Quality::Odd, 3..) => {
+                // Values before the fault may be right; those behind are anyone's guess.
+                claim.values.iter().take(slots.len() / 2).copied().map(Some).collect()
+            }
+            (Quality::Odd, 1..) => conceal::realign(&claim.values, &slots, known, width),
+            _ => claim.values.iter().map(|v| Some(*v)).collect(),
         };
         for ((x, y), value) in slots.into_iter().zip(found) {
             known[y * width + x] = value.filter(|v| *v != 0xFF);
-        }
-    }
-    for copy in copies {
-        let (width, height) = sizes[copy.plane];
-        let known = &mut contents.bases[copy.plane];
-        let slots = base::order(width, height).skip(copy.index * base::CHUNK);
-        for ((x, y), value) in slots.zip(copy.values).filter(|(_, value)| *value != 0xFF) {
-            let expected = conceal::mean_near(known, width, (x, y));
-            let slot = &mut known[y * width + x];
-            let better = |old: u8| expected.is_some_and(|e| i32::from(value).abs_diff(e) < i32::from(old).abs_diff(e));
-            if slot.is_none_or(better) {
-                *slot = Some(value);
-            }
         }
     }
 }

@@ -6,6 +6,8 @@
 use std::ops::Range;
 
 use crate::block::Geometry;
+use crate::check::Check;
+use crate::coder::{PlaneCode, content};
 use crate::picture::Picture;
 
 /// Codes below [`DETAIL`].
@@ -65,6 +67,29 @@ pub(crate) fn write_address(picture: &Picture, geometry: &Geometry, address: &Ad
         out.push(DETAIL + kind * SHORT_KIND + group * 16 + address.plane);
     }
     write_number(geometry.index(address.block), geometry.digits, out);
+}
+
+/// Appends a segment: marker, address and the codes of its planes, which are among the bytes of `codes`. `room` is used
+/// again and again.
+pub(crate) fn write_segment(
+    picture: &Picture,
+    geometry: &Geometry,
+    address: &Address,
+    (planes, codes): (&[PlaneCode], &[u8]),
+    room: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len() + 1;
+    write_address(picture, geometry, address, out);
+    content(picture.payload, Check::new(&out[start..]), planes, codes, room);
+    stuff(room, out);
+}
+
+/// The check behind an address.
+pub(crate) fn check_of(picture: &Picture, geometry: &Geometry, address: &Address) -> Check {
+    let mut bytes = Vec::with_capacity(8);
+    write_address(picture, geometry, address, &mut bytes);
+    Check::new(&bytes[1..])
 }
 
 /// Reads the address behind `FF`: `bytes` start at the code. The second result is how many bytes it takes.

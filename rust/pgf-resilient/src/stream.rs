@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::chain::{BlockReader, BlockState, Fate};
-use crate::coder::{PlaneCode, PlaneEncoder, join};
+use crate::coder::{PlaneCode, PlaneEncoder};
 use crate::conceal;
 use crate::decode::{coefficients, pixels};
 use crate::picture::{Payload, Picture};
 use crate::reader::{Contents, Fault, read, vote};
-use crate::segment::{Address, MOST_PLANES, code, pieces, stuff, write_address};
+use crate::segment::{Address, MOST_PLANES, code, pieces, write_segment};
 use crate::writer::{self, StreamOptions};
 use pgf::{Band, Coefficients, Error, Image, ImageRef, Limits, Rect, Result, Samples, SamplesMut, Synthesis};
 
@@ -402,9 +402,8 @@ fn assemble(
         }
         let plane = (state.top - 1 - *from) as u8;
         let address = Address { block, plane, count: count as u8, first: *from == 0 };
-        write_address(picture, &contents.geometry, &address, out);
-        join(&planes[*from..*from + count], codes, &mut content);
-        stuff(&content, out);
+        let planes = (&planes[*from..*from + count], codes);
+        write_segment(picture, &contents.geometry, &address, planes, &mut content, out);
         *from += count;
         true
     };

@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use crate::block::{Geometry, Part, channel_groups};
-use crate::coder::{PlaneCode, PlaneEncoder, join};
+use crate::coder::{PlaneCode, PlaneEncoder};
 use crate::note::Note;
 use crate::order::{PlaneWorth, Planned, plan, weight, worth};
 use crate::picture::{NO_LIMIT, Payload, Picture, storable_outlier};
 use crate::pyramid::{Base, Pyramid};
 use crate::reader::Contents;
-use crate::segment::{Address, code, stuff, write_address, write_number};
+use crate::segment::{Address, code, stuff, write_number, write_segment};
 use crate::tile::Tiles;
 use crate::{base, conceal};
 use pgf::{Band, Coefficients, Error, MAX_CHANNELS, Palette, Rect, Result};
@@ -20,7 +20,7 @@ use pgf::{Band, Coefficients, Error, MAX_CHANNELS, Palette, Rect, Result};
 pub enum Profile {
     /// Fewer and larger blocks, one repeat of the header.
     Lean,
-    /// Tiles of at most an eighth of a small picture's side at the coarse levels, one repeat of the header.
+    /// Tiles of at most half of a small picture's side at the coarse levels, one repeat of the header.
     #[default]
     Default,
     /// As the default, and the opening once more: header, base and the first segments of the coarse blocks.
@@ -72,7 +72,7 @@ impl Default for StreamOptions {
 }
 
 /// Segments shorter than this many bytes take in the next plane.
-pub(crate) const LEAST_BYTES: [usize; 2] = [44, 52];
+pub(crate) const LEAST_BYTES: [usize; 2] = [60, 52];
 
 /// A stream's header for coefficients.
 pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) -> Result<Picture> {
@@ -80,16 +80,16 @@ pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) 
     let mut picture = Picture {
         header,
         payload: options.payload,
-        coarse: 3,
+        coarse: 2,
         deep: false,
         base_shift: [0; MAX_CHANNELS],
         outlier: [NO_LIMIT; 2],
     };
     picture.coarse = match options.profile {
-        Profile::Lean => 3,
+        Profile::Lean => 2,
         // Small pictures have few coarse coefficients.
-        _ if header.width.max(header.height) < 160 => 3,
-        _ => 2,
+        _ if header.width.max(header.height) < 160 => 2,
+        _ => 1,
     };
     picture.deep = picture.must_be_deep();
     Ok(picture)
@@ -166,9 +166,9 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
         let mut fits = false;
         for count in (1..=address.count).rev() {
             content.clear();
-            write_address(&picture, &geometry, &Address { count, ..address }, &mut content);
-            join(&planes[from..from + usize::from(count)], &coded.codes, &mut joined);
-            stuff(&joined, &mut content);
+            let planes = (&planes[from..from + usize::from(count)], &coded.codes[..]);
+            let address = Address { count, ..address };
+            write_segment(&picture, &geometry, &address, planes, &mut joined, &mut content);
             if out.len() + content.len() + if options.checks { CHECK_BYTES } else { 0 } <= limit {
                 fits = true;
                 closed[address.block] = count < address.count;
@@ -259,6 +259,7 @@ fn write_bases(picture: &Picture, bases: &[Vec<Option<u8>>], out: &mut Vec<u8>) 
             out.extend_from_slice(&[0xFF, code::BASE + plane as u8]);
             write_number(index, digits, out);
             out.extend_from_slice(&chunk);
+            out.extend_from_slice(&base::Sums::of((plane, index), &chunk).bytes());
         }
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::{Chains, Frame, Mask, Room};
 use crate::block::Part;
+use crate::check::Check;
 use crate::packed::PASSES;
 use crate::runs::{HIGHEST, RULES, width_of};
+use crate::segment::{Address, check_of};
 use crate::tile::is_active;
 use crate::tile::{Rows, Tiles};
 
@@ -227,16 +229,63 @@ pub(super) struct PackedPlane {
     cursor: Cursor,
     hits: Vec<(u8, u32)>,
     parts: Arc<[Part]>,
+    /// The check behind the bytes before.
+    check: Check,
+    /// Whether the last byte was there.
+    sealed: bool,
+}
+
+/// The low bits of bytes that may come next.
+#[derive(Debug, Clone, Copy, Default)]
+struct Path {
+    bits: u8,
+    /// Bits that may have either value: signs and refinement, which change nothing but the check.
+    free: u8,
+    /// The first bit that belongs to the present plane.
+    since: u32,
+}
+
+impl Path {
+    /// All that the free bits may make of the path.
+    fn each(self, mut visit: impl FnMut(u8)) {
+        let mut chosen = 0u8;
+        loop {
+            visit(self.bits | chosen);
+            chosen = chosen.wrapping_sub(self.free) & self.free;
+            if chosen == 0 {
+                return;
+            }
+        }
+    }
+
+    /// All bytes that begin so.
+    fn every(self, depth: u32) -> Mask {
+        let mut mask = Mask::every(self.bits, depth);
+        (0..8).filter(|bit| self.free >> bit & 1 == 1).for_each(|bit| mask.spread(bit));
+        mask
+    }
+}
+
+/// The low `count` bits of a byte.
+fn low(byte: u8, count: u32) -> u8 {
+    byte & ((1u32 << count) - 1) as u8
 }
 
 impl PackedPlane {
-    pub fn new(frame: &Frame, chains: &Chains, block: usize, plane: u8, planes: u8) -> PackedPlane {
+    pub fn new(
+        frame: &Frame,
+        chains: &Chains,
+        (block, plane, planes): (usize, u8, u8),
+        address: &Address,
+    ) -> PackedPlane {
         let parts = frame.geometry.parts_of(block);
         let before = chains.rows[block].as_ref().map_or_else(|| vec![[0; 32]; parts.len()], |rows| rows.to_vec());
         let plan = Plan::new(parts, before, plane.into());
         let cursor = Cursor::new(&plan.lengths);
         let plan = Arc::new(plan);
-        let mut out = PackedPlane { plane, planes, plan, cursor, hits: Vec::new(), parts: parts.into() };
+        let check = check_of(&frame.picture, &frame.geometry, address);
+        let (hits, parts) = (Vec::new(), parts.into());
+        let mut out = PackedPlane { plane, planes, plan, cursor, hits, parts, check, sealed: false };
         out.turn();
         out
     }
@@ -247,7 +296,7 @@ impl PackedPlane {
     }
 
     pub fn is_whole(&self) -> bool {
-        self.planes == 0
+        self.sealed
     }
 
     pub fn room(&self) -> Room {
@@ -281,11 +330,8 @@ impl PackedPlane {
         }
     }
 
-    /// Takes one bit; whether it is possible. Behind the last plane bits are 0.
+    /// Takes one bit of a plane; whether it is possible.
     fn step(&mut self, bit: bool) -> bool {
-        if self.planes == 0 {
-            return !bit;
-        }
         let pass = self.cursor.pass;
         match self.cursor.step(bit, &self.plan.lengths) {
             Step::Fine => {}
@@ -296,21 +342,34 @@ impl PackedPlane {
         true
     }
 
-    pub fn take(&mut self, byte: u8, _: &Frame) -> bool {
-        self.planes > 0 && (0..8).all(|bit| self.step(byte >> bit & 1 == 1))
+    pub fn take(&mut self, byte: u8) -> bool {
+        if self.sealed {
+            return false;
+        }
+        for bit in 0..8 {
+            if self.planes == 0 {
+                self.sealed = byte == self.check.last_byte(low(byte, bit), bit as usize);
+                return self.sealed;
+            }
+            if !self.step(byte >> bit & 1 == 1) {
+                return false;
+            }
+        }
+        self.check = self.check.with(byte);
+        true
     }
 
     pub fn allows(&self, byte: u8) -> bool {
         if self.planes == 0 {
-            return false;
+            return !self.sealed && byte == self.check.last_byte(0, 0);
         }
         let mut cursor = self.cursor;
         for at in 0..8 {
             if cursor.pass == END {
                 return match self.planes {
-                    1 => byte >> at == 0,
+                    1 => byte == self.check.last_byte(low(byte, at), at as usize),
                     _ if self.crosses_anyhow(&cursor, 8 - at) => true,
-                    _ => self.clone().take_all(byte),
+                    _ => self.clone().take(byte),
                 };
             }
             if matches!(cursor.step(byte >> at & 1 == 1, &self.plan.lengths), Step::Wrong) {
@@ -320,14 +379,14 @@ impl PackedPlane {
         true
     }
 
-    fn take_all(&mut self, byte: u8) -> bool {
-        (0..8).all(|bit| self.step(byte >> bit & 1 == 1))
-    }
-
     pub fn allowed(&self) -> Mask {
         let mut mask = Mask::NONE;
-        if self.planes > 0 {
-            self.explore(self.cursor, 0, 0, 0, &mut mask);
+        if self.planes == 0 {
+            if !self.sealed {
+                mask.insert(self.check.last_byte(0, 0));
+            }
+        } else {
+            self.explore(self.cursor, 0, Path::default(), &mut mask);
         }
         mask
     }
@@ -335,37 +394,40 @@ impl PackedPlane {
     /// Whether behind the end of this plane, at `cursor`, any `bits` bits are possible: the first code of the next plane
     /// that can be wrong ends in its seventh bit, but for those behind the refinement.
     fn crosses_anyhow(&self, cursor: &Cursor, bits: u32) -> bool {
-        bits <= 6 && self.plan.lengths[usize::from(REFINEMENT)] + cursor.hits >= bits
+        // What is significant in parts that the next plane leaves out is not refined there.
+        let all_go_on = self.parts.iter().all(|part| usize::from(part.lift) != usize::from(self.plane));
+        all_go_on && bits <= 6 && self.plan.lengths[usize::from(REFINEMENT)] + cursor.hits >= bits
     }
 
-    /// Adds all bytes with the low `depth` bits `path`, of which those from `since` on led from the state of this to
-    /// `cursor`.
-    fn explore(&self, mut cursor: Cursor, mut depth: u32, path: u8, since: u32, mask: &mut Mask) {
+    /// Adds all bytes with the low `depth` bits of `path`, which led from the state of this to `cursor`.
+    fn explore(&self, mut cursor: Cursor, mut depth: u32, path: Path, mask: &mut Mask) {
         let lengths = &self.plan.lengths;
         loop {
             if depth == 8 {
-                mask.insert(path);
+                path.each(|byte| mask.insert(byte));
                 return;
             }
             if cursor.pass == END {
                 if self.planes == 1 {
-                    mask.insert(path);
+                    // The check depends on every bit before it.
+                    path.each(|low| mask.insert(self.check.last_byte(low, depth as usize)));
                 } else if self.crosses_anyhow(&cursor, 8 - depth) {
-                    mask.join(Mask::every(path, depth));
+                    mask.join(path.every(depth));
                 } else {
                     let mut next = self.clone();
-                    if (since..depth).all(|bit| next.step(path >> bit & 1 == 1)) {
-                        if next.planes == 0 {
-                            mask.insert(path);
-                        } else {
-                            next.explore(next.cursor, depth, path, depth, mask);
+                    if (path.since..depth).all(|bit| next.step(path.bits >> bit & 1 == 1)) {
+                        let path = Path { since: depth, ..path };
+                        match next.planes {
+                            // Planes without a coefficient end at once.
+                            0 => path.each(|low| mask.insert(self.check.last_byte(low, depth as usize))),
+                            _ => next.explore(next.cursor, depth, path, mask),
                         }
                     }
                 }
                 return;
             }
             if cursor.takes_any(8 - depth, lengths) {
-                mask.join(Mask::every(path, depth));
+                mask.join(path.every(depth));
                 return;
             }
             // Signs and refinement do not change what follows.
@@ -378,15 +440,13 @@ impl PackedPlane {
                 for _ in 0..free {
                     cursor.step(false, lengths);
                 }
-                let mut behind = Mask::NONE;
-                self.explore(cursor, depth + free, path, since, &mut behind);
-                (depth..depth + free).for_each(|bit| behind.spread(bit));
-                mask.join(behind);
+                let path = Path { free: path.free | (((1u32 << free) - 1) << depth) as u8, ..path };
+                self.explore(cursor, depth + free, path, mask);
                 return;
             }
             let mut one = cursor;
             if !matches!(one.step(true, lengths), Step::Wrong) {
-                self.explore(one, depth + 1, path | 1 << depth, since, mask);
+                self.explore(one, depth + 1, Path { bits: path.bits | 1 << depth, ..path }, mask);
             }
             if matches!(cursor.step(false, lengths), Step::Wrong) {
                 return;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::{Chains, FINISHED, First, Frame, Grammar, Mask, NOT_BEGUN, Opening, PLANES, Partial, Place, Rules, header};
 use super::{PackedPlane, TokenPlane};
+use crate::base;
 use crate::note::{self, Note};
 use crate::picture::{Payload, Picture};
-use crate::segment::{DEEP_KIND, DETAIL, KINDS, SHORT_KIND, code};
+use crate::segment::{Address, DEEP_KIND, DETAIL, KINDS, SHORT_KIND, code};
 use crate::writer::{PALETTE_CHUNK, USER_CHUNK, USER_DIGITS};
 use pgf::Mode;
 
@@ -118,7 +119,7 @@ impl Grammar {
                 if framing {
                     Place::Loose { need: digits, limit: 255 }
                 } else {
-                    Place::Base { plane, number: 0, digits, left: 0 }
+                    Place::Base { plane, number: 0, digits, left: 0, sums: base::Sums::new(plane.into(), 0) }
                 }
             }
             code::PALETTE => Place::Palette { index: None, left: 4 * PALETTE_CHUNK as u8 },
@@ -166,12 +167,10 @@ impl Grammar {
         true
     }
 
-    /// Bytes of a base chunk.
-    pub(super) fn base_mask(&self, plane: u8, number: usize, digits: u8, left: u8) -> Mask {
+    /// The next digit of the number of a base chunk.
+    pub(super) fn base_mask(&self, plane: u8, number: usize, digits: u8) -> Mask {
         let Some(frame) = self.frame.as_deref() else { return Mask::NONE };
         match (digits, self.opening) {
-            (0, _) if left == 0 => Mask::NONE,
-            (0, _) => Mask::below(255),
             (_, Opening::Base(p, next)) if p == plane => {
                 Mask::of((next / 255u32.pow(u32::from(digits) - 1) % 255) as u8)
             }
@@ -311,7 +310,10 @@ impl Grammar {
         }
         self.place = match frame.picture.payload {
             Payload::Tokens => Place::Tokens(TokenPlane::new(frame, &self.chains, block, plane, count)),
-            Payload::Packed => Place::Packed(Box::new(PackedPlane::new(frame, &self.chains, block, plane, count))),
+            Payload::Packed => {
+                let address = Address { block, plane, count, first };
+                Place::Packed(Box::new(PackedPlane::new(frame, &self.chains, (block, plane, count), &address)))
+            }
         };
         if self.is_whole() {
             // No active part has a coefficient.

@@ -4,8 +4,8 @@ use super::{Chains, Frame, Mask, Room};
 use crate::tile::is_active;
 use crate::tokens::{BITS_PER_BYTE, LONGEST_RUN, PAIR_GAPS, PAIR_RUNS, PAIRS, REST, ZEROS};
 
-/// Parts of a block at most: two planes of LL and of two levels.
-pub(super) const MOST_PARTS: usize = 16;
+/// Parts of a block at most: two planes of LL and of three levels.
+pub(super) const MOST_PARTS: usize = 20;
 
 /// What the byte before was, as far as the next one depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
