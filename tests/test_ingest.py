@@ -296,4 +296,4 @@ def test_what_a_budget_chooses_costs_little() -> None:
             finest = pgfrs.encode(pixels, format="pgfr", max_bytes=budget)
             losses.append(psnr(pgfrs.decode(finest), pixels) - psnr(pgfrs.decode(chosen), pixels))
         print(f"{budget} bytes: {np.mean(losses):+.3f} dB, at most {max(losses):+.3f}")
-        assert np.mean(losses) < 0.1, (budget, losses)
+        assert np.mean(losses) < 0.15, (budget, losses)

@@ -236,6 +236,18 @@ def test_repair_gives_clean_files_of_either_kind(stream: bytes) -> None:
     assert psnr(pgfrs.decode(cut), pgfrs.decode(stream[:2500])) > 35
 
 
+@pytest.mark.parametrize("payload", ["packed", "tokens"])
+def test_budgets_are_filled_with_whole_chains(photograph: np.ndarray, payload: str) -> None:
+    """Nothing is doubted or lost of what an encoder wrote, and budgets are used to the last few bytes."""
+    for quality in (0, 3, 5):
+        for budget in range(700, 9000, 400):
+            stream = pgfrs.encode(photograph, format="pgfr", max_bytes=budget, quality=quality, payload=payload)
+            assert 0.97 * budget < len(stream) <= budget
+            pixels, report = pgfrs.decode_with_report(stream)
+            assert not report.damage, (quality, budget)
+            assert pixels.shape == photograph.shape
+
+
 def test_pillow_opens_any_prefix_and_saves(tmp_path: Path, photograph: np.ndarray) -> None:
     image = Image.fromarray(photograph)
     image.save(tmp_path / "a.pgfr", max_bytes=4000, payload="tokens")

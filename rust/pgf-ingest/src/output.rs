@@ -91,8 +91,8 @@ const SLACK: usize = 128;
 /// A coarse quality that costs little within a budget and saves much of the time.
 ///
 /// Measured at 256x256 against quality 0, mean PSNR of 8 Kodak pictures and of the four colour photographs of `samples`
-/// (`tests/test_ingest.py -k budget`): 5 at 0.24 bits a pixel +0.12 and +0.05 dB, 4 at 0.61 bits -0.03 and -0.09 dB,
-/// 2 at 1.22 bits -0.03 and -0.03 dB.
+/// (`tests/test_ingest.py -k budget`): 5 at 0.24 bits a pixel -0.02 and -0.05 dB, 4 at 0.61
+/// bits -0.09 and -0.14 dB (3 would cost -0.04 and -0.07 dB and a fifth of the speed), 2 at 1.22 bits -0.02 and -0.05 dB.
 fn coarsest_useful(image: &Image, budget: usize) -> u8 {
     if !matches!(image.samples, Samples::U8(_)) || image.channels < 3 {
         return 0;

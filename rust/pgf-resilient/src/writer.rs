@@ -167,8 +167,8 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
         for count in (1..=address.count).rev() {
             content.clear();
             let planes = (&planes[from..from + usize::from(count)], &coded.codes[..]);
-            let address = Address { count, ..address };
-            write_segment(&picture, &geometry, &address, planes, &mut joined, &mut content);
+            let part = Address { count, ..address };
+            write_segment(&picture, &geometry, &part, planes, &mut joined, &mut content);
             if out.len() + content.len() + if options.checks { CHECK_BYTES } else { 0 } <= limit {
                 fits = true;
                 closed[address.block] = count < address.count;
