@@ -209,11 +209,11 @@ def _nearest_before(side: int, number: int, count: int) -> list[list[int]]:
 
 
 def _sides(stream: bytes) -> tuple[int, int]:
-    """Base values a side of the first and of the other planes, by the header; 6 and 3 if damaged."""
+    """Base values a side of the first and of the other planes, by the header; 3 and 2 if damaged."""
     if len(stream) < 10 or stream[6] > 1 or not 20 <= (side := stream[6] << 7 | stream[7]) <= 255:
-        return 6, 3
+        return 3, 2
     quality, levels = (stream[8] & 3) << 3 | stream[9] >> 4, 0
-    while 5 * 2 ** (levels + 1) <= side:
+    while 5 * 2**levels <= side:
         levels += 1
     return -(-side // 2**levels), -(-side // 2 ** (levels + (quality > 3)))
 

@@ -82,7 +82,7 @@ def blocks(stream: bytes) -> list[Block]:
 
 def _layout(width: int, height: int, exponent: int, levels: int, quality: int) -> list[Block]:
     deepest = levels
-    while 5 * 2 ** (deepest + 1) <= min(width, height):
+    while 5 * 2**deepest <= min(width, height):
         deepest += 1
     sizes = [(height, width)]
     for _ in range(deepest):
@@ -106,7 +106,9 @@ def _layout(width: int, height: int, exponent: int, levels: int, quality: int) -
         weight = {"LL": deepest + 2, "HL": level + 1, "LH": level + 1, "HH": level}[band] + shift(band, level)
         return Part(band, level, top, left, min(side(level), rows - top), min(side(level), columns - left), weight)
 
-    merged = deepest - 1 if deepest >= 2 and side(deepest - 1) < 32 else deepest
+    merged = deepest
+    while merged >= 2 and deepest - merged < 2 and side(merged - 1) < 32:
+        merged -= 1
     found = []
     for first, last in [(deepest, max(merged, 1)), *((level, level) for level in range(merged - 1, 0, -1))]:
         rows, columns = (-(-length // side(first)) for length in sizes[first])
