@@ -12,7 +12,6 @@ type Entry = u32;
 const VALUE_BEYOND: u32 = 1 << 7;
 
 /// A table of codes for the differences of DC coefficients, or for runs and values of AC coefficients.
-#[derive(Clone)]
 pub(super) struct Table {
     look: Box<[Entry; 1 << LOOK]>,
     /// What may be passed over: bits 0 to 4 their number, 5 to 11 the coefficients, 15 whether the block ends.
@@ -77,9 +76,6 @@ impl Table {
 
     /// Also make the table that [`Bits::skip`] looks into.
     pub fn prepare_skipping(&mut self) {
-        if self.skip.is_some() {
-            return;
-        }
         let mut skip = Box::new([0; 1 << SKIP]);
         for (pattern, entry) in (0u32..).zip(skip.iter_mut()) {
             let (mut used, mut passed, mut ends) = (0, 0, false);
@@ -149,7 +145,7 @@ impl<'a> Bits<'a> {
         self.position * 8 > self.data.len() * 8 + self.held as usize
     }
 
-    /// Holds at least 56 bits afterwards.
+    /// Holds at least 56 bits afterwards. Done before every look: whether it is due cannot be foretold.
     #[inline(always)]
     fn refill(&mut self) {
         let next = match self.data.get(self.position..self.position + 8) {
@@ -170,9 +166,7 @@ impl<'a> Bits<'a> {
     /// The next run of zeros and the value behind it; the run is [`END_OF_BLOCK`] where the block ends.
     #[inline(always)]
     pub fn next(&mut self, table: &Table) -> Option<(u32, i32)> {
-        if self.held < 32 {
-            self.refill();
-        }
+        self.refill();
         let entry = table.look[(self.bits >> (64 - LOOK)) as usize];
         let bits = entry & 0xff;
         if bits.wrapping_sub(1) < VALUE_BEYOND - 1 {
@@ -193,9 +187,7 @@ impl<'a> Bits<'a> {
     pub fn skip(&mut self, table: &Table, mut k: u32) -> Option<()> {
         let skip = table.skip.as_deref()?;
         while k < 64 {
-            if self.held < 32 {
-                self.refill();
-            }
+            self.refill();
             let entry = u32::from(skip[(self.bits >> (64 - SKIP)) as usize]);
             let (bits, passed, ends) = (entry & 31, entry >> 5 & 127, entry >> 15);
             // Beyond the end of the block the bits are the next block's: there one at a time.

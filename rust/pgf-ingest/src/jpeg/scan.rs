@@ -4,6 +4,7 @@ use super::headers::{Component, Headers};
 use super::huffman::{Bits, END_OF_BLOCK, Table};
 use super::idct;
 use std::cell::RefCell;
+use std::rc::Rc;
 
 /// Where the n-th coefficient of the zigzag stands in its block (figure 5 of T.81).
 #[rustfmt::skip]
@@ -37,7 +38,7 @@ struct Decoding<'a> {
 }
 
 thread_local! {
-    static TABLES: RefCell<Vec<(bool, Vec<u8>, Table)>> = const { RefCell::new(Vec::new()) };
+    static TABLES: RefCell<Vec<(bool, Vec<u8>, Rc<Table>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Decodes all components at 1/`reduction` of the size; `None` if the data are cut or contradict themselves.
@@ -45,7 +46,7 @@ thread_local! {
 /// Components of half the size both ways are reduced by half as much: they need no enlarging then.
 pub(super) fn planes(headers: &Headers<'_>, reduction: usize) -> Option<Vec<Plane>> {
     let segments = segments(headers)?;
-    let table = |spec: Option<&[u8]>, dc: bool| table_of(spec?, dc, !dc && reduction > 1);
+    let table = |spec: Option<&[u8]>, dc: bool| table_of(spec?, dc);
     let tables: Option<Vec<_>> = headers
         .components
         .iter()
@@ -97,22 +98,20 @@ fn mcus(headers: &Headers<'_>) -> (usize, usize) {
     (headers.width.div_ceil(8 * luma.across), headers.height.div_ceil(8 * luma.down))
 }
 
-fn table_of(spec: &[u8], dc: bool, skipping: bool) -> Option<Table> {
+fn table_of(spec: &[u8], dc: bool) -> Option<Rc<Table>> {
     TABLES.with_borrow_mut(|known| {
-        if let Some((_, _, table)) = known.iter_mut().find(|(d, s, _)| *d == dc && s == spec) {
-            if skipping {
-                table.prepare_skipping();
-            }
-            return Some(table.clone());
+        if let Some((_, _, table)) = known.iter().find(|(d, s, _)| *d == dc && s == spec) {
+            return Some(Rc::clone(table));
         }
         let mut table = Table::new(spec, dc)?;
-        if skipping {
+        if !dc {
             table.prepare_skipping();
         }
+        let table = Rc::new(table);
         if known.len() == MOST_TABLES {
             known.remove(0);
         }
-        known.push((dc, spec.to_vec(), table.clone()));
+        known.push((dc, spec.to_vec(), Rc::clone(&table)));
         Some(table)
     })
 }
