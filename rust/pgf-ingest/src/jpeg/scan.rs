@@ -37,8 +37,11 @@ struct Decoding<'a> {
     last_dc: i32,
 }
 
+/// Whether it is for DC coefficients, what the file says of it, and the table.
+type Known = (bool, Vec<u8>, Rc<Table>);
+
 thread_local! {
-    static TABLES: RefCell<Vec<(bool, Vec<u8>, Rc<Table>)>> = const { RefCell::new(Vec::new()) };
+    static TABLES: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Decodes all components at 1/`reduction` of the size; `None` if the data are cut or contradict themselves.
