@@ -8,15 +8,6 @@ use crate::image::{Class, Mode, SampleType, Samples, SamplesMut};
 use crate::rows::{Patch, PatchMut};
 use crate::wavelet::{Forward, Frame, Inverse};
 
-/// A row of a band, in the width that its planes have.
-#[derive(Debug)]
-pub enum Row<'a> {
-    /// 16-bit planes.
-    Narrow(&'a [i16]),
-    /// 32-bit planes.
-    Wide(&'a [i32]),
-}
-
 /// A rectangle of a band, in the width that its planes have.
 #[derive(Debug)]
 pub enum BandPatch<'a> {
@@ -44,7 +35,7 @@ pub enum RowMut<'a> {
     Wide(&'a mut [i32]),
 }
 
-/// One band of one plane, to be read row by row.
+/// One band of one plane, to be read.
 #[derive(Debug, Clone, Copy)]
 pub struct BandRows<'a> {
     planes: &'a Planes,
@@ -53,24 +44,6 @@ pub struct BandRows<'a> {
 }
 
 impl<'a> BandRows<'a> {
-    /// Columns.
-    pub fn width(&self) -> usize {
-        self.frame.width
-    }
-
-    /// Rows.
-    pub fn height(&self) -> usize {
-        self.frame.height
-    }
-
-    /// Row `y`, below [`height`](Self::height).
-    pub fn row(&self, y: usize) -> Row<'a> {
-        match self.planes {
-            Planes::Narrow(p) => Row::Narrow(self.frame.row(&p[self.plane].buffers[0], y)),
-            Planes::Wide(p) => Row::Wide(self.frame.row(&p[self.plane].buffers[0], y)),
-        }
-    }
-
     /// A rectangle inside the band, not empty.
     pub fn patch(&self, (x, y): (usize, usize), (width, height): (usize, usize)) -> BandPatch<'a> {
         let (start, stride) = self.frame.place((x, y), (width, height));

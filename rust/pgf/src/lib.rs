@@ -64,7 +64,7 @@ pub mod stages;
 mod subsample;
 mod wavelet;
 
-pub use bands::{BandPatch, BandPatchMut, BandRows, BandRowsMut, Lifted, Row, RowMut, Synthesis, Window, Windows};
+pub use bands::{BandPatch, BandPatchMut, BandRows, BandRowsMut, Lifted, RowMut, Synthesis, Window, Windows};
 pub use bytemap::ByteMap;
 pub use coefficients::{Band, Coefficients, Rect};
 pub use convert::convert;
