@@ -41,11 +41,12 @@ from skimage.metrics import structural_similarity
 
 import pgfrs
 from machine import commit, cores, processor
+from orders import decoded, every_prefix, made_for
 from pgfrs.damage import damage
 from pgfrs.raster import psnr
 from pgfrs.render import Tile, contact_sheet, to_png
 from photographs import Pixels, photographs
-from targets import FRACTIONS, MANY, SINGLE, Verdict, targets_table, verdicts
+from targets import FRACTIONS, MANY, PAYLOADS, SINGLE, Verdict, targets_table, verdicts
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REPORTS = REPOSITORY / "target" / "reports"
@@ -111,12 +112,8 @@ def pgf_encode(pixels: Pixels, budget: int) -> bytes:
     return pgfrs.encode(pixels, max_bytes=budget, levels=30)
 
 
-def pgfrs_decode(data: bytes) -> Pixels:
-    return pgfrs.decode_with_report(data)[0]
-
-
 def pgfr_codec(name: str, **options: Any) -> Codec:
-    return Codec(name, lambda p, n: pgfrs.encode(p, format="pgfr", max_bytes=n, **options), pgfrs_decode)
+    return Codec(name, lambda p, n: pgfrs.encode(p, format="pgfr", max_bytes=n, **options), decoded)
 
 
 def openjpeg(*arguments: str) -> None:
@@ -173,7 +170,7 @@ def codecs() -> list[Codec]:
         pgfr_codec("pgfr packed"),
         pgfr_codec("pgfr tokens", payload="tokens"),
         pgfr_codec("pgfr tough", profile="tough"),
-        Codec("pgf", pgf_encode, pgfrs_decode),
+        Codec("pgf", pgf_encode, decoded),
         jpeg_codec("JPEG", optimize=True),
         jpeg_codec("JPEG progressive", progressive=True, optimize=True),
         jpeg_codec("JPEG restart", restart_marker_blocks=1),
@@ -274,30 +271,6 @@ def prefixes(all_codecs: Sequence[Codec], pictures: Sequence[Pixels], budget: in
     return curves
 
 
-def every_prefix(pictures: Sequence[Pixels]) -> dict[str, float]:
-    """Share of cuts at which a stream gets worse by more than 0.1 dB, and mean PSNR over log-bytes by order."""
-    falls = cuts = 0
-    means: dict[str, list[float]] = {"best": [], "levels": []}
-    for pixels in pictures:
-        for order, into in means.items():
-            # Both orders of the same lossless coefficients, of which the first bytes are shown.
-            stream = pgfrs.encode(pixels, format="pgfr", max_bytes=BUDGET if order == "best" else None, order=order)
-            last = None
-            if order == "best":
-                for end in range(12, len(stream) + 1):
-                    value = psnr(pgfrs_decode(stream[:end]), pixels)
-                    falls += last is not None and value < last - 0.1
-                    cuts += 1
-                    last = value
-            ends = np.unique(np.geomspace(20, min(BUDGET, len(stream)), 60).astype(int))
-            into.append(statistics.fmean(psnr(pgfrs_decode(stream[:end]), pixels) for end in ends))
-    return {
-        "cuts that lose over 0.1 dB": falls / cuts,
-        "mean dB over log-bytes, best order above level order": statistics.fmean(means["best"])
-        - statistics.fmean(means["levels"]),
-    }
-
-
 def broken(stream: bytes, kind: str, edits: int, seed: int) -> bytes:
     if kind != "burst":
         return damage(stream, seed=seed, kind=kind, edits=edits, length=1)  # type: ignore[arg-type]
@@ -377,13 +350,13 @@ def overhead(pictures: Sequence[Pixels]) -> dict[str, Any]:
     }
 
 
-def noticed(pictures: Sequence[Pixels], trials: int) -> dict[str, float]:
+def noticed(pictures: Sequence[Pixels], trials: int, payload: str) -> dict[str, float]:
     """Share of single errors in payloads that a report tells of, without checks."""
     shares: dict[str, float] = {}
     for kind in SINGLE:
         seen = changed = 0
         for i, pixels in enumerate(pictures):
-            stream = pgfrs.encode(pixels, format="pgfr", max_bytes=BUDGET)
+            stream = pgfrs.encode(pixels, format="pgfr", payload=payload, max_bytes=BUDGET)
             planes = [s for s in pgfrs.segments(stream) if s.kind == "planes" and s.end < len(stream)]
             clean = pgfrs.decode(stream)
             rng = random.Random(i)
@@ -464,7 +437,7 @@ def markdown(found: dict[str, Any], judged: Sequence[Verdict]) -> str:
                 for r in rows.values()
             ]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    for key in ("against JPEG", "every prefix", "overhead", "noticed", "speed"):
+    for key in ("against JPEG", "every prefix", "made for a quarter of the bytes", "overhead", "noticed", "speed"):
         lines += ["", f"## {key.capitalize()}", "", "```", json.dumps(found[key], indent=2), "```"]
     return "\n".join([*lines, ""])
 
@@ -524,14 +497,14 @@ def some_parts(
         "rates": ("rates", lambda: rates(ours, small)),
         "against-jpeg": ("against JPEG", lambda: against_jpeg(small)),
         "prefixes": ("prefix at 256x256", lambda: prefixes(peers, small, BUDGET)),
-        "every-prefix": ("every prefix", lambda: every_prefix(small)),
+        "every-prefix": ("every prefix", lambda: {p: every_prefix(small, BUDGET, p) for p in PAYLOADS}),
         "damages": ("damage at 256x256", lambda: damages(ours, small, BUDGET, trials)),
         "first-bytes": (
             "damage in the first 200 bytes",
             lambda: damages(ours, small, BUDGET, trials, first_bytes=True),
         ),
         "overhead": ("overhead", lambda: overhead([*small, *full])),
-        "noticed": ("noticed", lambda: noticed(small, 10 * trials)),
+        "noticed": ("noticed", lambda: {p: noticed(small, 10 * trials, p) for p in PAYLOADS}),
         "speed": ("speed", lambda: speed(small)),
     }
     return {work[part][0]: work[part][1]() for part in parts}
@@ -566,14 +539,15 @@ def main() -> None:
         "against JPEG": against_jpeg(small),
         "prefix at 256x256": prefixes(all_codecs, small, BUDGET),
         "prefix at full size": prefixes(few, full, 8 * BUDGET),
-        "every prefix": every_prefix(small),
+        "every prefix": {p: every_prefix(small, BUDGET, p) for p in PAYLOADS},
+        "made for a quarter of the bytes": made_for(small, BUDGET // 4),
         "damage at 256x256": damages(all_codecs, small, BUDGET, options.trials),
         "damage in the first 200 bytes": damages(
             [c for c in all_codecs if c.name in OURS], small, BUDGET, options.trials, first_bytes=True
         ),
         "damage at full size": damages(few, full, 8 * BUDGET, max(2, options.trials // 4)),
         "overhead": overhead(small + full),
-        "noticed": noticed(small, 10 * options.trials),
+        "noticed": {p: noticed(small, 10 * options.trials, p) for p in PAYLOADS},
         "speed": speed(small),
     }
     judged = verdicts(found)

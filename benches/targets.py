@@ -9,6 +9,7 @@ from typing import Any
 
 from pgfrs.damage import DamageKind
 
+PAYLOADS = ("packed", "tokens")
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 SINGLE: tuple[DamageKind, ...] = ("substitute", "insert", "delete")
 MANY = (4, 5, 10, 16, 25)
@@ -44,46 +45,55 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
 
 
 def judge_prefixes(curve: dict[str, list[float]]) -> list[Verdict]:
-    ours = curve["pgfr packed"]
     out = []
     at = {part: i for i, part in enumerate(FRACTIONS)}
-    for part in (0.1, 0.25, 0.5, 0.75):
-        if "JPEG 2000" in curve:
-            lead = ours[at[part]] - curve["JPEG 2000"][at[part]]
-            out.append(Verdict("R2", f"dB above JPEG 2000 at {part:.0%} of the bytes", lead, 0))
-    for part in (0.1, 0.25):
-        lead = ours[at[part]] - curve["JPEG progressive"][at[part]]
-        out.append(Verdict("R2", f"dB above progressive JPEG at {part:.0%} of the bytes", lead, 5))
+    for payload in PAYLOADS:
+        ours = curve[f"pgfr {payload}"]
+        for part in (0.1, 0.25, 0.5, 0.75):
+            if "JPEG 2000" in curve:
+                lead = ours[at[part]] - curve["JPEG 2000"][at[part]]
+                out.append(Verdict("R2", f"{payload}: dB above JPEG 2000 at {part:.0%} of the bytes", lead, 0))
+        for part in (0.1, 0.25):
+            lead = ours[at[part]] - curve["JPEG progressive"][at[part]]
+            out.append(Verdict("R2", f"{payload}: dB above progressive JPEG at {part:.0%} of the bytes", lead, 5))
     return out
 
 
-def judge_every_prefix(every: dict[str, float]) -> list[Verdict]:
-    gain, falls = every["mean dB over log-bytes, best order above level order"], every["cuts that lose over 0.1 dB"]
-    return [
-        Verdict("R3", "dB over log-bytes above level order", gain, 2),
-        Verdict("R4", "share of cuts that lose over 0.1 dB", falls, 0.001, True),
-    ]
+def judge_every_prefix(every: dict[str, dict[str, float]]) -> list[Verdict]:
+    out = []
+    for payload, found in every.items():
+        gain = found["mean dB over log-bytes, best order above level order"]
+        greed = found["mean dB over log-bytes, greedy order above best order"]
+        falls = found["cuts that lose over 0.1 dB"]
+        out += [
+            Verdict("R3", f"{payload}: dB over log-bytes above level order", gain, 2),
+            Verdict("R3", f"{payload}: dB over log-bytes below greedy order", greed, 0.2, True),
+            Verdict("R4", f"{payload}: share of cuts that lose over 0.1 dB", falls, 0.001, True),
+        ]
+    return out
 
 
 def judge_damages(table: dict[str, dict[str, dict[str, float]]]) -> list[Verdict]:
-    small = table["pgfr packed"]
     out = []
-    for requirement, kind in (("R5", "substitute x1"), ("R6", "insert x1"), ("R6", "delete x1")):
-        row = small[kind]
-        out.append(Verdict(requirement, f"{kind}: damage PSNR, median", row["damage PSNR median"], 40))
-        out.append(Verdict(requirement, f"{kind}: damage PSNR, 10 %", row["damage PSNR 10 %"], 31))
-        out.append(Verdict(requirement, f"{kind}: bad pixels", row["bad pixels"], 0.03, True))
-    one = statistics.fmean(small[f"{kind} x1"]["mean fall dB"] for kind in SINGLE)
-    out.append(Verdict("R9", "fall of 1 edit, dB", one, 1, True))
-    for edits, most in ((5, 2.5), (10, 4.0), (25, 6.5)):
-        out.append(Verdict("R9", f"fall of {edits} edits, dB", small[f"mixed x{edits}"]["mean fall dB"], most, True))
-    out.append(Verdict("R10", "fall of a lost tenth, dB", small["burst x1"]["mean fall dB"], 3, True))
+    for payload in PAYLOADS:
+        small = table[f"pgfr {payload}"]
+        for requirement, kind in (("R5", "substitute x1"), ("R6", "insert x1"), ("R6", "delete x1")):
+            row, what = small[kind], f"{payload}, {kind}"
+            out.append(Verdict(requirement, f"{what}: damage PSNR, median", row["damage PSNR median"], 40))
+            out.append(Verdict(requirement, f"{what}: damage PSNR, 10 %", row["damage PSNR 10 %"], 31))
+            out.append(Verdict(requirement, f"{what}: bad pixels", row["bad pixels"], 0.03, True))
+        one = statistics.fmean(small[f"{kind} x1"]["mean fall dB"] for kind in SINGLE)
+        out.append(Verdict("R9", f"{payload}: fall of 1 edit, dB", one, 1, True))
+        for edits, most in ((5, 2.5), (10, 4.0), (25, 6.5)):
+            fall = small[f"mixed x{edits}"]["mean fall dB"]
+            out.append(Verdict("R9", f"{payload}: fall of {edits} edits, dB", fall, most, True))
+        out.append(Verdict("R10", f"{payload}: fall of a lost tenth, dB", small["burst x1"]["mean fall dB"], 3, True))
     return out
 
 
 def judge_first_bytes(table: dict[str, dict[str, dict[str, float]]]) -> list[Verdict]:
     out = []
-    for name, ten in (("pgfr packed", 24.0), ("pgfr tough", 30.0)):
+    for name, ten in (("pgfr packed", 24.0), ("pgfr tokens", 24.0), ("pgfr tough", 30.0)):
         front = table[name]
         tens = min(row["damage PSNR 10 %"] for row in front.values())
         worst = min(row["damage PSNR worst"] for row in front.values())
@@ -118,13 +128,17 @@ def judge_speed(found: dict[str, float]) -> list[Verdict]:
     return [Verdict("R13", f"{way}s a second and core", found[way], 2000) for way in ("encode", "decode")]
 
 
-def judge_noticed(shares: dict[str, float]) -> list[Verdict]:
+def judge_noticed(found: dict[str, dict[str, float]]) -> list[Verdict]:
     kinds = (
         ("substitute", "substitutions in payloads", 0.6),
         ("insert", "insertions", 0.8),
         ("delete", "deletions", 0.8),
     )
-    return [Verdict("R17", f"{name} noticed", shares[kind], target) for kind, name, target in kinds]
+    return [
+        Verdict("R17", f"{payload}: {name} noticed", shares[kind], target)
+        for payload, shares in found.items()
+        for kind, name, target in kinds
+    ]
 
 
 def targets_table(judged: Sequence[Verdict]) -> list[str]:

@@ -213,6 +213,27 @@ def test_options_of_streams(photograph: np.ndarray) -> None:
         pgfrs.encode(photograph, format="pgfr", profile="soft")
 
 
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_base_values_without_checks(photograph: np.ndarray, payload: str) -> None:
+    checked = pgfrs.encode(photograph, format="pgfr", quality=3, payload=payload)
+    bare = pgfrs.encode(photograph, format="pgfr", quality=3, payload=payload, base_checks=False)
+    assert (pgfrs.read_info(checked).base_checks, pgfrs.read_info(bare).base_checks) == (True, False)
+    chunks = sum(s.kind == "base" for s in pgfrs.segments(bare))
+    # Two bytes a chunk, and nothing else: each turns into the other.
+    assert len(checked) - len(bare) == 2 * chunks > 0
+    assert pgfrs.transcode(checked, "pgfr", base_checks=False) == bare
+    assert pgfrs.transcode(bare, "pgfr", base_checks=True) == checked
+    assert pgfrs.transcode(bare, "pgf") == pgfrs.transcode(checked, "pgf")
+    np.testing.assert_array_equal(pgfrs.decode(bare, strict=True), pgfrs.decode(checked))
+    # Every prefix of the base is a picture, and any one wrong, lost or extra byte of it leaves one.
+    end = max(s.end for s in pgfrs.segments(bare) if s.kind == "base")
+    for at in range(12, end):
+        for data in (bare[:at], bare[:at] + bare[at + 1 :], bare[:at] + b"\x07" + bare[at:], bare[:at] + bytes(1)):
+            assert pgfrs.decode_with_report(data)[0].shape == photograph.shape
+    with pytest.raises(ValueError, match="base_checks"):
+        pgfrs.encode(photograph, base_checks=False)
+
+
 def test_batches_and_regions(photograph: np.ndarray, stream: bytes) -> None:
     streams = pgfrs.encode_batch([photograph] * 3, format="pgfr", max_bytes=3000, num_threads=2)
     assert len(set(streams)) == 1

@@ -61,12 +61,15 @@ def _pgf(pixels: Pixels, target: float) -> bytes:
 def pgfr(
     pixels: Pixels, target: float | None = None, order: str = "best", qualities: Iterable[int] = QUALITIES
 ) -> bytes:
-    """A packed stream that ends with the segment at which its PSNR is nearest to the target in dB, that of JPEG."""
+    """A packed stream that ends with the segment at which its PSNR is nearest to the target in dB, that of JPEG.
+
+    Without checks behind base values, as ``pgfrs convert --for-models`` writes streams.
+    """
     if target is None:
         target = psnr(jpeg.decode(jpeg.encode(pixels)), pixels)
     candidates = []
     for quality in qualities:
-        stream = pgfrs.encode(pixels, format="pgfr", quality=quality, order=order)
+        stream = pgfrs.encode(pixels, format="pgfr", quality=quality, order=order, base_checks=False)
         segments = pgfrs.segments(stream)
         for segment, after in itertools.zip_longest(segments, segments[1:]):
             if segment.kind == "planes" or after is None:
@@ -144,12 +147,6 @@ def _predict(grid: NDArray[np.int64], y: int, x: int) -> int:
     return sorted((left, upper, max(0, min(254, left + upper - corner))))[1]
 
 
-def _check(plane: int, number: int, values: bytes) -> bytes:
-    """The two bytes behind the values of a chunk of base values, section 5 of the format."""
-    weighted = sum(place * value for place, value in enumerate(values, 1)) + 17 * plane + 18 * number
-    return bytes([(sum(values) + plane + number) % 251, weighted % 251])
-
-
 def flatten(stream: bytes) -> bytes:
     """A whole `.pgfr` stream of a square picture in the form above."""
     header, rest, values = b"", b"", {}
@@ -158,7 +155,7 @@ def flatten(stream: bytes) -> bytes:
         if segment.kind == "picture":
             header = header or piece
         elif segment.kind == "base":
-            values.setdefault(piece[1], {})[piece[2]] = piece[3:-2]
+            values.setdefault(piece[1], {})[piece[2]] = piece[3:]
         else:
             rest += piece
     flat = header
@@ -187,7 +184,7 @@ def unflatten(flat: bytes) -> bytes:
             ordered = bytes(int(grid[y, x]) for y, x in _places(side, side))
             for start in range(0, len(ordered), 16):
                 chunk = ordered[start : start + 16]
-                out += bytes([0xFF, piece[0], start // 16]) + chunk + _check(piece[0] - 2, start // 16, chunk)
+                out += bytes([0xFF, piece[0], start // 16]) + chunk
         else:
             out += b"\xff" + piece
     return out

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pgfrs._errors import IngestError
 from pgfrs._pgfrs import ConvertedImage, convert_batch, prepare_image
 
-_ENCODING = ("format", "quality", "max_bytes", "payload", "levels", "roi")
+_ENCODING = ("format", "quality", "max_bytes", "payload", "base_checks", "levels", "roi")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Recipe:
     quality: int = 0
     max_bytes: int | None = None
     payload: str = "packed"
+    base_checks: bool = True
     levels: int | None = None
     roi: bool = False
     size: int | None = None
@@ -69,10 +70,12 @@ class Recipe:
             return prepare_image(pixels, **arguments)
 
 
-#: What ``pgfrs convert --for-models`` means. Colour at half size costs nothing here and spares flat pictures bytes.
+#: What ``pgfrs convert --for-models`` means. Colour at half size costs nothing here and spares flat pictures bytes;
+#: sums behind base values would be noise to a model that writes without a mask.
 FOR_MODELS: dict[str, Any] = {
     "format": "pgfr",
     "payload": "tokens",
+    "base_checks": False,
     "quality": 4,
     "max_bytes": 4096,
     "size": 256,

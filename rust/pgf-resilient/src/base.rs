@@ -6,12 +6,12 @@ use crate::picture::Picture;
 /// Values in a chunk.
 pub(crate) const CHUNK: usize = 16;
 
-/// Check bytes behind the values of a chunk.
+/// Check bytes behind the values of a chunk, where there are any.
 pub(crate) const CHECK: usize = 2;
 
-/// Bytes of a plane's chunk behind its address.
-pub(crate) fn chunk_bytes(values: usize, index: usize) -> usize {
-    chunk_values(values, index) + CHECK
+/// Check bytes behind the values of a chunk.
+pub(crate) fn check_bytes(picture: &Picture) -> usize {
+    if picture.base_checks { CHECK } else { 0 }
 }
 
 /// Values of a chunk of a plane that has so many.
@@ -69,7 +69,13 @@ pub(crate) struct Sound {
 
 /// The values of a chunk out of the bytes behind its address: as they are, or with the one byte wrong, lost or extra
 /// that makes them agree with their check. `None` if there is no such change.
-pub(crate) fn sound(bytes: &[u8], want: usize, place: (usize, usize)) -> Option<Sound> {
+///
+/// Without a check (`check` is its length) they are sound if they are as many as there should be.
+pub(crate) fn sound(check: usize, bytes: &[u8], want: usize, place: (usize, usize)) -> Option<Sound> {
+    if check == 0 {
+        let values = bytes.to_vec();
+        return (bytes.len() == want).then_some(Sound { values, place: None, mended: false });
+    }
     let agrees = |bytes: &[u8]| {
         let (values, check) = bytes.split_at(want);
         Sums::of(place, values).bytes() == check
@@ -198,22 +204,22 @@ mod tests {
                 let found = found.unwrap_or_else(|| panic!("{what}: nothing"));
                 assert_eq!((&found.values[..], found.place), (&values[..want], None), "{what}");
             };
-            is_right(sound(&bytes, want, place), "as it is");
+            is_right(sound(CHECK, &bytes, want, place), "as it is");
             for at in 0..bytes.len() {
                 for change in 1..=255u8 {
                     let mut wrong = bytes.clone();
                     wrong[at] ^= change;
                     // 251 more or less is the same sum.
                     if u32::from(wrong[at]) % MODULUS != u32::from(bytes[at]) % MODULUS {
-                        is_right(sound(&wrong, want, place), &format!("{change} at {at} of {want}"));
+                        is_right(sound(CHECK, &wrong, want, place), &format!("{change} at {at} of {want}"));
                     }
                 }
                 let mut extra = bytes.clone();
                 extra.insert(at, 77);
-                is_right(sound(&extra, want, place), &format!("extra at {at} of {want}"));
+                is_right(sound(CHECK, &extra, want, place), &format!("extra at {at} of {want}"));
             }
             for (wrong, other) in [((1, 3), Some(place)), ((2, 0), Some(place))] {
-                let found = sound(&bytes, want, wrong).unwrap();
+                let found = sound(CHECK, &bytes, want, wrong).unwrap();
                 assert_eq!((&found.values[..], found.place), (&values[..want], other));
             }
         }
@@ -221,7 +227,7 @@ mod tests {
         let right = (0..bytes.len()).filter(|at| {
             let mut lost = bytes.clone();
             lost.remove(*at);
-            sound(&lost, 16, (0, 0)).is_some_and(|s| s.values == values)
+            sound(CHECK, &lost, 16, (0, 0)).is_some_and(|s| s.values == values)
         });
         // Two values can explain a gap; the one nearer to the rest is taken.
         assert!(right.count() >= 16);

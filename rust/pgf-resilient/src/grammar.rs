@@ -85,7 +85,7 @@ impl Frame {
 
     /// Bytes of a base chunk behind its number.
     fn chunk_bytes(&self, plane: u8, chunk: usize) -> u8 {
-        base::chunk_bytes(self.bases[usize::from(plane)], chunk) as u8
+        (base::chunk_values(self.bases[usize::from(plane)], chunk) + base::check_bytes(&self.picture)) as u8
     }
 
     fn groups(&self) -> usize {
@@ -424,7 +424,7 @@ impl Grammar {
             Place::Base { plane, number, digits: digits @ 1.., .. } => self.base_mask(*plane, *number, *digits),
             Place::Base { left, sums, .. } => match usize::from(*left) {
                 0 => Mask::NONE,
-                left @ ..=base::CHECK => Mask::of(sums.bytes()[base::CHECK - left]),
+                left if left <= self.base_check() => Mask::of(sums.bytes()[base::CHECK - left]),
                 _ => Mask::below(255),
             },
             Place::Palette { index: None, .. } => match self.rules {
@@ -464,6 +464,7 @@ impl Grammar {
         if !legal {
             return false;
         }
+        let check = self.base_check();
         match &mut self.place {
             Place::Start | Place::Lost | Place::Done => return false,
             Place::Free => {}
@@ -487,7 +488,7 @@ impl Grammar {
                         *sums = base::Sums::new(plane.into(), number);
                     }
                 } else {
-                    if usize::from(*left) > base::CHECK {
+                    if usize::from(*left) > check {
                         *sums = sums.with(byte);
                     }
                     *left -= 1;

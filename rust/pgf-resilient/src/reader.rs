@@ -256,13 +256,17 @@ struct Claim {
     index: usize,
     values: Vec<u8>,
     quality: Quality,
+    /// Where it belongs if its place is taken.
+    otherwise: Option<Place>,
 }
 
 /// How far a claim can be trusted, the most first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Quality {
-    /// Its check agrees.
+    /// Its check agrees; without a check, its length and what stands before it.
     Sound,
+    /// Without a check: its length agrees, but it stands where another should.
+    Elsewhere,
     /// It agrees after one change.
     Mended,
     /// The end of the data cuts it.
@@ -285,7 +289,8 @@ fn spans(contents: &Contents<'_>, all: &[Piece]) -> Vec<Span> {
     let channels = contents.bases.len();
     let size = |plane: usize| base::size(&contents.picture, plane);
     let count = |plane: usize| base::chunks(size(plane).0, size(plane).1);
-    let length = |(plane, index): Place| base::chunk_bytes(size(plane).0 * size(plane).1, index);
+    let check = base::check_bytes(&contents.picture);
+    let length = |(plane, index): Place| base::chunk_values(size(plane).0 * size(plane).1, index) + check;
     let address = |piece: &Piece| -> Option<Place> {
         let plane = usize::from(piece.code.checked_sub(code::BASE)?);
         let digits = (plane < channels).then(|| digits_for(count(plane)))?;
@@ -367,25 +372,23 @@ fn read_bases(contents: &mut Contents<'_>, all: &[Piece], base_pieces: &[(usize,
         let number = (rest..*counts.get(plane)?).step_by(251).next()?;
         Some((plane, number))
     };
+    let check = base::check_bytes(&contents.picture);
     let claim = |place: Place, bytes: &[u8]| -> Claim {
         let want = values_of(place);
         // Too long: what was swallowed with its marker comes behind.
-        let own = &bytes[..bytes.len().min(want + base::CHECK)];
-        let alone = base::sound(own, want, place).filter(|s| !s.mended && bytes.len() > own.len() + 1);
-        match alone.or_else(|| base::sound(bytes, want, place)) {
+        let own = &bytes[..bytes.len().min(want + check)];
+        let alone =
+            base::sound(check, own, want, place).filter(|s| check > 0 && !s.mended && bytes.len() > own.len() + 1);
+        let of = |(plane, index), values, quality| Claim { plane, index, values, quality, otherwise: None };
+        match alone.or_else(|| base::sound(check, bytes, want, place)) {
             Some(found) if found.place.is_none() => {
-                let quality = if found.mended { Quality::Mended } else { Quality::Sound };
-                Claim { plane: place.0, index: place.1, values: found.values, quality }
+                of(place, found.values, if found.mended { Quality::Mended } else { Quality::Sound })
             }
             Some(found) => match found.place.and_then(corrected).filter(|p| values_of(*p) == want) {
-                Some((plane, index)) => Claim { plane, index, values: found.values, quality: Quality::Mended },
-                None => Claim { plane: place.0, index: place.1, values: found.values, quality: Quality::Odd },
+                Some(right) => of(right, found.values, Quality::Mended),
+                None => of(place, found.values, Quality::Odd),
             },
-            None => {
-                let without_check = bytes.len().saturating_sub(base::CHECK);
-                let values = bytes[..without_check].to_vec();
-                Claim { plane: place.0, index: place.1, values, quality: Quality::Odd }
-            }
+            None => of(place, bytes[..bytes.len().saturating_sub(check)].to_vec(), Quality::Odd),
         }
     };
     let mut claims: Vec<Claim> = Vec::new();
@@ -394,7 +397,7 @@ fn read_bases(contents: &mut Contents<'_>, all: &[Piece], base_pieces: &[(usize,
     for piece in all.iter().filter(|p| p.code == code::PICTURE) {
         let rest = piece.rest(data);
         let behind = Picture::parse(rest).map_or(&[][..], |(_, n)| &rest[n..]);
-        let own = values_of((0, 0)) + base::CHECK;
+        let own = values_of((0, 0)) + check;
         if let Some(bytes) =
             behind.len().checked_sub(own).filter(|n| (head..=head + 1).contains(n)).map(|n| &behind[n..])
         {
@@ -417,17 +420,17 @@ fn read_bases(contents: &mut Contents<'_>, all: &[Piece], base_pieces: &[(usize,
         let mut bytes = rest.get(digits.min(rest.len())..).unwrap_or(&[]);
         if let Some((plane, index)) = place
             && last
-            && bytes.len() < values_of((plane, index)) + base::CHECK
+            && bytes.len() < values_of((plane, index)) + check
         {
             // Cut: what is there is in place.
             let values = bytes[..bytes.len().min(values_of((plane, index)))].to_vec();
-            claims.push(Claim { plane, index, values, quality: Quality::Cut });
+            claims.push(Claim { plane, index, values, quality: Quality::Cut, otherwise: None });
             continue;
         }
         if let (Some(place), Some(next)) = (place, following(place)) {
             // With the next chunk's marker damaged, its values follow.
-            let own = values_of(place) + base::CHECK;
-            let other = values_of(next) + base::CHECK;
+            let own = values_of(place) + check;
+            let other = values_of(next) + check;
             let skipped = [1 + digits, 2 + digits].into_iter().find(|skip| bytes.len() == own + skip + other);
             if let Some(skip) = skipped {
                 claims.push(claim(next, &bytes[own + skip..]));
@@ -435,9 +438,17 @@ fn read_bases(contents: &mut Contents<'_>, all: &[Piece], base_pieces: &[(usize,
             }
         }
         // Where the address and the neighbours in the stream disagree, the check decides.
-        let best = [place, expected].into_iter().flatten().map(|p| claim(p, bytes)).min_by_key(|c| c.quality);
+        let mut best = [place, expected].into_iter().flatten().map(|p| claim(p, bytes)).min_by_key(|c| c.quality);
         if best.as_ref().is_none_or(|best| best.quality != Quality::Sound || Some((best.plane, best.index)) != place) {
-            contents.fault(piece.bytes.clone(), "base values that their check contradicts");
+            let message =
+                if check > 0 { "base values that their check contradicts" } else { "base values of the wrong number" };
+            contents.fault(piece.bytes.clone(), message);
+        }
+        if let Some(best) =
+            best.as_mut().filter(|best| check == 0 && best.quality == Quality::Sound && place != expected)
+        {
+            best.quality = Quality::Elsewhere;
+            best.otherwise = expected.filter(|p| values_of(*p) == best.values.len());
         }
         previous = best.as_ref().map(|b| (b.plane, b.index)).or(previous);
         claims.extend(best);
@@ -446,9 +457,10 @@ fn read_bases(contents: &mut Contents<'_>, all: &[Piece], base_pieces: &[(usize,
     // First what is sure, then what must be fitted to it; of equals the earliest.
     claims.sort_by_key(|c| c.quality);
     let mut taken: HashSet<Place> = HashSet::new();
-    for claim in claims {
+    for mut claim in claims {
         if !taken.insert((claim.plane, claim.index)) {
-            continue;
+            let Some(other) = claim.otherwise.filter(|other| taken.insert(*other)) else { continue };
+            (claim.plane, claim.index) = other;
         }
         let (width, height) = sizes[claim.plane];
         let slots: Vec<_> = base::order(width, height)

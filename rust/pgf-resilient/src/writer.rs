@@ -53,6 +53,9 @@ pub struct StreamOptions {
     pub chroma: f64,
     /// The largest number of bytes of the stream.
     pub max_bytes: Option<usize>,
+    /// Whether two check bytes stand behind every 16 base values: they let a reader mend one wrong, lost or extra byte
+    /// of them. Sums are noise to a model that writes without a mask.
+    pub base_checks: bool,
     /// Whether to add advisory checks.
     pub checks: bool,
 }
@@ -66,6 +69,7 @@ impl Default for StreamOptions {
             first: None,
             chroma: 1.0,
             max_bytes: None,
+            base_checks: true,
             checks: false,
         }
     }
@@ -80,6 +84,7 @@ pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) 
     let mut picture = Picture {
         header,
         payload: options.payload,
+        base_checks: options.base_checks,
         coarse: 2,
         deep: false,
         base_shift: [0; MAX_CHANNELS],
@@ -259,7 +264,9 @@ fn write_bases(picture: &Picture, bases: &[Vec<Option<u8>>], out: &mut Vec<u8>) 
             out.extend_from_slice(&[0xFF, code::BASE + plane as u8]);
             write_number(index, digits, out);
             out.extend_from_slice(&chunk);
-            out.extend_from_slice(&base::Sums::of((plane, index), &chunk).bytes());
+            if picture.base_checks {
+                out.extend_from_slice(&base::Sums::of((plane, index), &chunk).bytes());
+            }
         }
     }
 }

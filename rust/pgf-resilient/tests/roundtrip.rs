@@ -6,7 +6,7 @@ mod vectors;
 mod pictures;
 
 use pgf::{Band, Coefficients, DecodeOptions, EncodeOptions, Header, Limits, Mode, Rect, analyse, write_coefficients};
-use pgf_resilient::{Order, Payload, Profile, StreamOptions, read_coefficients, rewrite, write};
+use pgf_resilient::{Form, Order, Payload, Profile, StreamOptions, read_coefficients, read_picture, rewrite, write};
 use proptest::prelude::*;
 
 fn payload() -> impl Strategy<Value = Payload> {
@@ -21,14 +21,16 @@ fn options() -> impl Strategy<Value = StreamOptions> {
         1 => Just(Some(Rect { left: 0, top: 0, right: 1, bottom: 1 })),
         1 => (0u32..200, 0u32..200).prop_map(|(x, y)| Some(Rect { left: x, top: y, right: x + 40, bottom: y + 90 })),
     ];
-    (payload(), profile, order, first, prop::sample::select(vec![1.0, 0.5]), any::<bool>()).prop_map(
-        |(payload, profile, order, first, chroma, checks)| StreamOptions {
+    let checks = (any::<bool>(), any::<bool>());
+    (payload(), profile, order, first, prop::sample::select(vec![1.0, 0.5]), checks).prop_map(
+        |(payload, profile, order, first, chroma, (base_checks, checks))| StreamOptions {
             payload,
             profile,
             order,
             first,
             chroma,
             max_bytes: None,
+            base_checks,
             checks,
         },
     )
@@ -136,6 +138,12 @@ fn check_roundtrip(what: &str, coefficients: &Coefficients, options: &StreamOpti
     assert!(back == stream, "{what}: the payload changed and back");
     let (same, _) = rewrite(&stream, None, &lenient).unwrap();
     assert!(same == stream, "{what}: written again");
+    let form = |base_checks| Form { base_checks: Some(base_checks), ..Form::default() };
+    let (there, _) = rewrite(&stream, form(!plain.base_checks), &lenient).unwrap();
+    assert_eq!(read_picture(&there).unwrap().base_checks, !plain.base_checks, "{what}: other checks");
+    assert_eq!(difference(&coefficients_of(&there), coefficients), None, "{what}: other checks");
+    let (back, _) = rewrite(&there, form(plain.base_checks), &lenient).unwrap();
+    assert!(back == stream, "{what}: the checks changed and back");
 }
 
 proptest! {

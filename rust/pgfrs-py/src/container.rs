@@ -1,7 +1,7 @@
 //! Which container a file is, and the same calls for both.
 
 use pgf::{DecodeOptions, FileHeader, Header, Image, Limits, Palette, Report, Result, SamplesMut, flags};
-use pgf_resilient::{Payload, StreamReport};
+use pgf_resilient::{Form, StreamReport};
 
 /// What decoding found, in either container.
 pub enum Found {
@@ -34,14 +34,14 @@ pub struct About {
     pub file: FileHeader,
     pub user_data: Vec<u8>,
     /// `None` for `.pgf`.
-    pub payload: Option<Payload>,
+    pub stream: Option<pgf_resilient::Picture>,
 }
 
 pub fn read_about(data: &[u8], limits: &Limits) -> Result<About> {
     if !is_stream(data) {
         let file = pgf::read_header(data)?;
         let user_data = data[file.user_data.clone()].to_vec();
-        return Ok(About { file, user_data, payload: None });
+        return Ok(About { file, user_data, stream: None });
     }
     let picture = pgf_resilient::read_picture(data)?;
     let extras = pgf_resilient::read_extras(data, limits)?;
@@ -53,7 +53,7 @@ pub fn read_about(data: &[u8], limits: &Limits) -> Result<About> {
         level_lengths: Vec::new(),
         data_offset: 0,
     };
-    Ok(About { file, user_data: extras.user_data, payload: Some(picture.payload) })
+    Ok(About { file, user_data: extras.user_data, stream: Some(picture) })
 }
 
 /// The fixed header and palette alone.
@@ -110,16 +110,21 @@ pub fn repair(data: &[u8], stream: Option<bool>, limits: &Limits) -> Result<Vec<
 }
 
 /// The same coefficients in another container or payload; refuses what is damaged, and a `.pgf` that is cut.
-pub fn transcode(data: &[u8], stream: bool, payload: Option<Payload>, limits: &Limits) -> Result<Vec<u8>> {
+pub fn transcode(data: &[u8], stream: bool, form: Form, limits: &Limits) -> Result<Vec<u8>> {
     let options =
         pgf_resilient::DecodeOptions { strict: true, limits: *limits, ..pgf_resilient::DecodeOptions::default() };
     match (is_stream(data), stream) {
-        (true, true) => Ok(pgf_resilient::rewrite(data, payload, &options)?.0),
+        (true, true) => Ok(pgf_resilient::rewrite(data, form, &options)?.0),
         (true, false) => pgf::write_coefficients(&pgf_resilient::read_coefficients(data, &options)?.0),
         (false, true) => {
             let (coefficients, _) = pgf::read_coefficients(data, true, limits)?;
-            let payload = payload.unwrap_or_default();
-            pgf_resilient::write(&coefficients, &pgf_resilient::StreamOptions { payload, ..Default::default() })
+            let usual = pgf_resilient::StreamOptions::default();
+            let options = pgf_resilient::StreamOptions {
+                payload: form.payload.unwrap_or(usual.payload),
+                base_checks: form.base_checks.unwrap_or(usual.base_checks),
+                ..usual
+            };
+            pgf_resilient::write(&coefficients, &options)
         }
         (false, false) => {
             let (coefficients, _) = pgf::read_coefficients(data, true, limits)?;

@@ -48,13 +48,13 @@ impl PyLimits {
 pub struct ImageInfo {
     file: FileHeader,
     user_data: Py<PyBytes>,
-    payload: Option<Payload>,
+    stream: Option<pgf_resilient::Picture>,
 }
 
 impl ImageInfo {
     pub fn new(py: Python<'_>, about: About) -> Self {
         let user_data = PyBytes::new(py, &about.user_data).unbind();
-        ImageInfo { file: about.file, user_data, payload: about.payload }
+        ImageInfo { file: about.file, user_data, stream: about.stream }
     }
 }
 
@@ -75,19 +75,25 @@ impl ImageInfo {
     /// The container: "pgf" or "pgfr".
     #[getter]
     fn format(&self) -> &'static str {
-        container_name(self.payload.is_some())
+        container_name(self.stream.is_some())
     }
 
     /// How a `.pgfr` stream codes its planes, "packed" or "tokens"; None for `.pgf`.
     #[getter]
     fn payload(&self) -> Option<&'static str> {
-        self.payload.map(payload_name)
+        self.stream.map(|picture| payload_name(picture.payload))
+    }
+
+    /// Whether two check bytes stand behind every 16 base values of a `.pgfr` stream; None for `.pgf`.
+    #[getter]
+    fn base_checks(&self) -> Option<bool> {
+        self.stream.map(|picture| picture.base_checks)
     }
 
     /// Major version of the format that wrote the file: 2 to 7 for `.pgf`, 1 for `.pgfr`.
     #[getter]
     fn version(&self) -> u8 {
-        if self.payload.is_some() { 1 } else { self.file.major_version() }
+        if self.stream.is_some() { 1 } else { self.file.major_version() }
     }
 
     /// The version byte: bits 0x08 ROI, 0x10 version 5, 0x20 version 6, 0x40 version 7.

@@ -31,6 +31,7 @@ impl Streaming {
         order: &str,
         first: Option<(i64, i64, i64, i64)>,
         chroma_weight: f64,
+        base_checks: bool,
         checks: bool,
     ) -> PyResult<Streaming> {
         let profile = match profile {
@@ -58,6 +59,7 @@ impl Streaming {
             order,
             first,
             chroma: chroma_weight,
+            base_checks,
             checks,
             ..StreamOptions::default()
         }))
@@ -72,7 +74,9 @@ impl Streaming {
         if self.0 == StreamOptions::default() {
             return Ok(None);
         }
-        Err(PyValueError::new_err("payload, profile, order, first, chroma_weight and checks go with format=\"pgfr\""))
+        Err(PyValueError::new_err(
+            "payload, profile, order, first, chroma_weight, base_checks and checks go with format=\"pgfr\"",
+        ))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Mask;
 use crate::block::halved;
-use crate::picture::{BIG, DEEP, TOKENS, VERSION, stream_levels};
+use crate::picture::{BARE, BIG, DEEP, TOKENS, VERSION, stream_levels};
 use pgf::{Header, Limits, MAX_CHANNELS, MAX_LEVELS, Mode, SampleType};
 
 /// The sides of short headers end below this.
@@ -21,7 +21,7 @@ pub(super) fn allowed(bytes: &[u8], limits: &Limits) -> Mask {
 
 fn allows(bytes: &[u8], next: u8, limits: &Limits) -> bool {
     let Some(&kind) = bytes.first() else {
-        return next & 7 == VERSION && next & !(7 | BIG | DEEP | TOKENS) == 0;
+        return next & 7 == VERSION && next & !(7 | BIG | DEEP | TOKENS | BARE) == 0;
     };
     let (big, deep) = (kind & BIG != 0, kind & DEEP != 0);
     let Some(&mode) = bytes.get(1) else {

@@ -167,6 +167,11 @@ impl Grammar {
         true
     }
 
+    /// Check bytes behind the values of a base chunk.
+    pub(super) fn base_check(&self) -> usize {
+        self.frame.as_deref().map_or(0, |frame| base::check_bytes(&frame.picture))
+    }
+
     /// The next digit of the number of a base chunk.
     pub(super) fn base_mask(&self, plane: u8, number: usize, digits: u8) -> Mask {
         let Some(frame) = self.frame.as_deref() else { return Mask::NONE };
