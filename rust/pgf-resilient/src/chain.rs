@@ -48,6 +48,9 @@ struct Survey {
     broken: HashSet<usize>,
     /// By group and finest level of blocks: the plane in which they mostly begin.
     tops: HashMap<(u8, u8), u8>,
+    /// Whether contents agree with their checks often enough for a contradiction to mean damage: a model may write
+    /// contents well and checks at random.
+    checked: bool,
 }
 
 /// Decodes blocks of a stream. What becomes of a block does not depend on which others are decoded.
@@ -188,9 +191,11 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         suspects.extend(other.tails.into_iter().flat_map(|t| [(t.start + 1).min(t.end)..t.end, t]));
         let stray = contents.segments.iter().zip(&other.fates).filter(|(_, fate)| **fate == Fate::Lost);
         suspects.extend(stray.map(|(s, _)| s.bytes.start + 1..s.bytes.end));
+        let agreeing = other.fates.iter().filter(|fate| **fate == Fate::Used).count();
+        let checked = agreeing * LEAST_AGREEING >= contents.segments.len();
         let correctable = broken.iter().take(MOST_CORRECTED).map(|b| b.1).collect();
         let broken = broken.into_iter().take(MOST_READDRESSED).map(|b| b.1).collect();
-        Survey { suspects, correctable, broken, tops: tops(contents) }
+        Survey { suspects, correctable, broken, tops: tops(contents), checked }
     }
 
     /// Decodes a block as it stands, or with all that may mend it.
@@ -204,9 +209,12 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         }
         let mut end = End::Sound;
         let mut after = 0;
-        let Some((mut state, mut next)) = self.begin(candidates, mending, &mut after, &mut end) else {
+        let Some((mut state, mut next, mut doubtful)) = self.begin(candidates, mending, &mut after, &mut end) else {
             return (BlockState::default(), End::Broken);
         };
+        // What follows a segment that is in the picture although its check contradicts must agree with its own: its codes
+        // mean something else if a coefficient above is wrong.
+        let believed = !mending || self.survey.as_ref().is_none_or(|s| !s.checked);
         while let Some(need) = next {
             // The latest first.
             let wanted = |i: &usize| at(*i).address.plane == need && *i >= after;
@@ -240,8 +248,10 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                 let all: Vec<usize> = damaged.iter().map(|d| d.0).collect();
                 found = self.corrected(candidates, &all, None);
                 found = found.or_else(|| self.adopt(candidates, need));
-                if let Some((i, _)) = damaged.iter().find(|d| d.1 == Fit::Contradicted).filter(|_| found.is_none()) {
+                let contradicted = damaged.iter().find(|d| d.1 == Fit::Contradicted);
+                if let Some((i, _)) = contradicted.filter(|_| found.is_none() && (doubtful.is_none() || believed)) {
                     // What ends where it should is mostly right.
+                    doubtful = Some(*i);
                     self.content_of(at(*i).content.clone(), parts, at(*i).address);
                     self.fates[*i] = Fate::Doubted;
                     found = Some(at(*i).address.count);
@@ -253,17 +263,24 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                 continue;
             }
             // The lower planes wait for a good copy; the part of this one that may be right is used.
-            if let Some((i, legal)) = first_damaged {
-                let segment = at(i);
-                unstuff(&contents.data[segment.content.clone()], &mut self.content);
-                if !legal {
-                    self.content.truncate(self.content.len() / 2);
+            let above = doubtful.filter(|_| !believed);
+            match (first_damaged, above) {
+                (Some((i, true)), _) => {
+                    let whole = self.beginning_of(at(i), parts, 1.0);
+                    state.low = usize::from(need) + 1 - whole;
+                    self.fates[i] = Fate::Cut;
                 }
-                let content = std::mem::take(&mut self.content);
-                let (_, whole) = self.decode(&content, parts, segment.address);
-                self.content = content;
-                state.low = usize::from(need) + 1 - whole;
-                self.fates[i] = if legal { Fate::Cut } else { Fate::Doubted };
+                (Some((i, false)), None) => {
+                    let whole = self.beginning_of(at(i), parts, 0.5);
+                    state.low = usize::from(need) + 1 - whole;
+                    self.fates[i] = Fate::Doubted;
+                }
+                // Two contradictions in a row: of the upper one, too, only a part may be right.
+                (Some((_, false)), Some(i)) if at(i).address.first => {
+                    self.tiles.start(parts.len());
+                    state.low = state.top - self.beginning_of(at(i), parts, 0.5);
+                }
+                _ => {}
             }
             break;
         }
@@ -271,14 +288,14 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         (state, if waiting { End::Broken } else { end })
     }
 
-    /// Finds the beginning of a block; its state and the next plane.
+    /// Finds the beginning of a block; its state, the next plane, and the segment if its check contradicts.
     fn begin(
         &mut self,
         candidates: &Candidates,
         mending: bool,
         after: &mut usize,
         end: &mut End,
-    ) -> Option<(BlockState, Option<u8>)> {
+    ) -> Option<(BlockState, Option<u8>, Option<usize>)> {
         let contents = self.contents;
         let parts = contents.geometry.parts_of(candidates.block);
         let at = |i: usize| &contents.segments[i];
@@ -286,7 +303,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             top: usize::from(a.plane) + 1,
             low: usize::from(a.plane) + 1 - whole,
         };
-        let mut found: Option<(BlockState, Option<u8>)> = None;
+        let mut found: Option<(BlockState, Option<u8>, Option<usize>)> = None;
         let mut damaged = Vec::new();
         for &i in &candidates.firsts {
             if found.is_some() {
@@ -314,7 +331,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             };
             self.note_tail(at(i), fit);
             *after = if candidates.versions { i } else { 0 };
-            found = Some((begun(a, whole), a.plane.checked_sub(a.count).filter(|_| open)));
+            found = Some((begun(a, whole), a.plane.checked_sub(a.count).filter(|_| open), None));
         }
         if found.is_some() {
             return found;
@@ -325,10 +342,10 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             if let Some(count) = self.corrected(candidates, &damaged, Some(&mut used)) {
                 let a = at(used).address;
                 *after = if candidates.versions { used } else { 0 };
-                return Some((begun(a, count.into()), a.plane.checked_sub(count)));
+                return Some((begun(a, count.into()), a.plane.checked_sub(count), None));
             }
             if let Some((top, low)) = self.adopt_first(candidates) {
-                return Some((BlockState { top, low }, low.checked_sub(1).map(|n| n as u8)));
+                return Some((BlockState { top, low }, low.checked_sub(1).map(|n| n as u8), None));
             }
         }
         // A wrong beginning spoils everything below: better none, unless all of its planes are there.
@@ -347,7 +364,8 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                 self.repaired += usize::from(a != stated);
                 self.fates[i] = Fate::Doubted;
                 *after = if candidates.versions { i } else { 0 };
-                return Some((begun(a, whole), a.plane.checked_sub(a.count)));
+                let doubtful = (fit == Fit::Contradicted).then_some(i);
+                return Some((begun(a, whole), a.plane.checked_sub(a.count), doubtful));
             }
             self.tiles.start(parts.len());
         }
@@ -653,6 +671,16 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         None
     }
 
+    /// Decodes a part of a segment; how many of its planes are whole.
+    fn beginning_of(&mut self, segment: &Found, parts: &[Part], share: f64) -> usize {
+        let mut content = std::mem::take(&mut self.content);
+        unstuff(&self.contents.data[segment.content.clone()], &mut content);
+        content.truncate((content.len() as f64 * share) as usize);
+        let (_, whole) = self.decode(&content, parts, segment.address);
+        self.content = content;
+        whole
+    }
+
     fn content_of(&mut self, range: Range<usize>, parts: &[Part], address: Address) -> (Fit, usize) {
         let mut content = std::mem::take(&mut self.content);
         unstuff(&self.contents.data[range], &mut content);
@@ -690,6 +718,9 @@ fn tops(contents: &Contents<'_>) -> HashMap<(u8, u8), u8> {
 
 /// How far from the median the beginning of a block is still believed where its check contradicts.
 const MOST_STEPS: u8 = 2;
+
+/// One segment in so many must agree with its check for checks to count.
+const LEAST_AGREEING: usize = 3;
 
 /// Segments that bear witness to a correction, at most.
 const MOST_WITNESSES: usize = 4;
