@@ -106,7 +106,7 @@ pub(crate) fn parse_address(picture: &Picture, geometry: &Geometry, bytes: &[u8]
     let address = Address { block, plane, count, first };
     let highest = geometry.parts_of(block).iter().map(|p| p.lift).max().unwrap_or(0);
     // No magnitude has more than 32 planes.
-    let sane = count <= plane + 1 && usize::from(plane) < 32 + usize::from(highest);
+    let sane = count <= plane.saturating_add(1) && usize::from(plane) < 32 + usize::from(highest);
     sane.then_some((address, at + geometry.digits))
 }
 

@@ -2,7 +2,7 @@
 
 mod pictures;
 
-use pgf::{EncodeOptions, Image, Mode, Rect};
+use pgf::{EncodeOptions, Image, Limits, Mode, Rect};
 use pgf_resilient::{DecodeOptions, Fate, Kind, Payload, Profile, StreamOptions, decode, encode, segments};
 use pictures::Random;
 
@@ -275,5 +275,20 @@ fn noise_behind_a_header() {
             let (same, _) = pgf_resilient::rewrite(&clean, None, &options).unwrap();
             decode(&same, &DecodeOptions { strict: true, ..options }).unwrap();
         }
+    }
+}
+
+/// The plane of a deep address is any byte, 255 too.
+#[test]
+fn no_plane_is_too_high_for_an_address() {
+    let image = pictures::in_mode(&pictures::crop(0, 1, 2, 40, 33), Mode::Gray16, 1);
+    let stream = encode(&image.as_ref(), &EncodeOptions::default(), &StreamOptions::default()).unwrap();
+    let first =
+        segments(&stream, &Limits::default()).unwrap().into_iter().find(|s| matches!(s.kind, Kind::Planes { .. }));
+    let start = first.unwrap().bytes.start;
+    for kind in 0x0F..=0xFE {
+        let mut wrong = stream.clone();
+        wrong[start + 1..start + 4].copy_from_slice(&[kind, 0xFF, 0]);
+        assert_eq!((show(&wrong).width, show(&wrong).height), (40, 33));
     }
 }
