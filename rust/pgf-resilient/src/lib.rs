@@ -13,6 +13,7 @@ mod edit;
 mod grammar;
 mod index;
 mod note;
+mod opening;
 mod order;
 mod packed;
 mod picture;

@@ -7,6 +7,7 @@ use crate::chain::{BlockReader, BlockState, Fate};
 use crate::coder::{PlaneCode, PlaneEncoder};
 use crate::conceal;
 use crate::decode::{coefficients, pixels};
+use crate::opening::opening_again;
 use crate::picture::{Payload, Picture};
 use crate::reader::{Contents, Fault, read, vote};
 use crate::segment::{Address, MOST_PLANES, code, pieces, write_segment};
@@ -389,7 +390,7 @@ fn assemble(
     codes: &[u8],
 ) -> Vec<u8> {
     let mut content = Vec::new();
-    let mut out = writer::opening_again(contents, picture);
+    let mut out = opening_again(contents, picture);
     // How far each block is written; segments keep their bounds where they had some.
     let mut done: HashMap<usize, usize> = HashMap::new();
     let mut put = |block: usize, count: usize, out: &mut Vec<u8>| {
