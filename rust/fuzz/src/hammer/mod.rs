@@ -106,12 +106,21 @@ pub fn run(
         if only.is_some_and(|name| name != kind.name) {
             continue;
         }
-        let mut trial = Trial { random, sources: &mut sources, input: Vec::new(), left: isize::MAX };
-        watch.begin(seed);
-        let start = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| (kind.run)(&mut trial)));
-        let time = start.elapsed();
-        watch.end();
+        let mut trial = Trial { random: random.clone(), sources: &mut sources, input: Vec::new(), left: isize::MAX };
+        let mut attempt = || {
+            trial.random = random.clone();
+            watch.begin(seed);
+            let start = Instant::now();
+            let outcome = catch_unwind(AssertUnwindSafe(|| (kind.run)(&mut trial)));
+            watch.end();
+            (outcome, start.elapsed())
+        };
+        let (mut outcome, mut time) = attempt();
+        if outcome.is_ok() && time > longest {
+            // A busy machine may have been elsewhere.
+            let (again, shorter) = attempt();
+            (outcome, time) = (again, time.min(shorter));
+        }
         let message = match outcome {
             Err(_) => {
                 pgf::use_baseline_only(false);
