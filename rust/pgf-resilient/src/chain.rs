@@ -11,6 +11,8 @@ use crate::coder::{Fit, PlaneDecoder};
 use crate::reader::{Contents, Found};
 use crate::segment::{Address, check_of, parse_address, unstuff};
 use crate::tile::Tiles;
+#[doc(hidden)]
+pub use mend::limit_trials;
 use survey::Survey;
 
 /// What became of one segment.

@@ -111,8 +111,8 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
     let mut geometry = Geometry::new(&picture)?;
     let mut bases: Vec<Base> = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();
     let mut loaded = Loaded::new(&geometry, &pyramid, &bases);
-    if !picture.deep && loaded.tops.iter().any(|top| *top > 16) {
-        // Hostile or huge pictures can exceed the short addresses.
+    // Damaged or hostile pictures can exceed the short addresses, or the 16 bits in which readers keep what has those.
+    if !picture.deep && (loaded.tops.iter().any(|top| *top > 16) || loaded.bits > 14) {
         picture.deep = true;
         geometry = Geometry::new(&picture)?;
         bases = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();

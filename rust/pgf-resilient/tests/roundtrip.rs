@@ -189,3 +189,25 @@ fn vectors_come_back() {
     }
     assert!(same > 140, "only {same}");
 }
+
+/// Damaged files of 8-bit modes have coefficients that 16 bits do not hold.
+#[test]
+fn coefficients_beyond_sixteen_bits_survive() {
+    let image = pictures::in_mode(&pictures::crop(0, 3, 2, 21, 17), Mode::Gray, 1);
+    let header = *analyse(&image.as_ref(), &EncodeOptions::default()).unwrap().header();
+    for value in [16_383, 16_384, 32_767, 32_768, 34_000, 65_535, 65_536, 1 << 20] {
+        for (band, sign) in [(Band::LL, 1), (Band::LL, -1), (Band::HH, 1), (Band::HH, -1)] {
+            let limits = Limits::default();
+            let flags = pgf::flags::CURRENT;
+            let mut all = Coefficients::zeroed(&header, flags, true, None, Vec::new(), &limits).unwrap();
+            let mut rows = all.rows_mut(0, header.levels, band).unwrap();
+            let pgf::RowMut::Wide(row) = rows.row(3) else { panic!("32 bits were asked for") };
+            row[2] = sign * value;
+            for payload in [Payload::Packed, Payload::Tokens] {
+                let stream = write(&all, &StreamOptions { payload, ..StreamOptions::default() }).unwrap();
+                let (again, _) = read_coefficients(&stream, &pgf_resilient::DecodeOptions::default()).unwrap();
+                assert_eq!(write_coefficients(&again), write_coefficients(&all), "{band:?} {}", sign * value);
+            }
+        }
+    }
+}

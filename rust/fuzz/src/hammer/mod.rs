@@ -107,6 +107,7 @@ pub fn run(
             continue;
         }
         let mut trial = Trial { random: random.clone(), sources: &mut sources, input: Vec::new(), left: isize::MAX };
+        pgf_resilient::limit_trials(trials(seed));
         let mut attempt = || {
             trial.random = random.clone();
             watch.begin(seed);
@@ -145,7 +146,20 @@ pub fn run(
         }
     }
     set_hook(hook);
+    pgf_resilient::limit_trials(ALL_TRIALS);
     summary
+}
+
+/// Trials that readers make to correct a damaged segment.
+const ALL_TRIALS: usize = 1 << 15;
+
+/// How many of them they make for an input: nearly all of the time would go into them.
+fn trials(seed: u64) -> usize {
+    match Random::new(!seed).below(256) {
+        0 => ALL_TRIALS,
+        1..17 => 1 << 9,
+        _ => 1 << 5,
+    }
 }
 
 /// Says which input hangs.

@@ -194,8 +194,10 @@ fn stream_merge(trial: &mut Trial<'_>) {
     let header = pgf_resilient::read_picture(halves[0]).expect("it was merged").header;
     assert_eq!((image.width, image.height), (header.width, header.height));
     if halves.iter().any(|half| *half == &sound[..]) {
-        let known = |data: &[u8]| pgf_resilient::decode(data, &whole()).expect("it is sound").1.base_known;
-        assert!(known(&merged) >= known(&sound), "merging loses base values");
+        let known = |data: &[u8]| pgf_resilient::decode(data, &whole()).expect("it is sound").1;
+        // Of a chunk that a budget cuts nothing is sure once something follows it.
+        let complete = known(&sound).base_known == known(&sound).base_total;
+        assert!(!complete || known(&merged).base_known == known(&sound).base_known, "merging loses base values");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Damaged segments where they stand: one byte of a content corrected by trial, the plane of a beginning by what follows.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::survey::MOST_STEPS;
 use super::{BlockReader, Candidates, Fate};
 use crate::block::Part;
@@ -11,7 +13,13 @@ use crate::segment::{Address, MOST_PLANES, check_of, unstuff};
 
 /// Trials in the first block that is corrected; half as many in each further one.
 // Fuzzing wants many inputs rather than deep searches.
-const MOST_TRIALS: usize = if cfg!(fuzzing) { 1 << 9 } else { 1 << 15 };
+static MOST_TRIALS: AtomicUsize = AtomicUsize::new(if cfg!(fuzzing) { 1 << 9 } else { 1 << 15 });
+
+/// Makes readers try fewer corrections than the 2^15 of the first block, for tests that read many damaged streams.
+#[doc(hidden)]
+pub fn limit_trials(most: usize) {
+    MOST_TRIALS.store(most, Ordering::Relaxed);
+}
 
 /// Segments that bear witness to a correction, at most.
 const MOST_WITNESSES: usize = 4;
@@ -59,7 +67,7 @@ impl BlockReader<'_, '_> {
         // Each block has its share, so that none depends on which others are decoded.
         let survey = self.survey.as_ref().filter(|_| !self.trusting)?;
         let rank = survey.correctable.iter().position(|b| *b == candidates.block)?;
-        let trials = MOST_TRIALS >> rank;
+        let trials = MOST_TRIALS.load(Ordering::Relaxed) >> rank;
         let i = *damaged.first().filter(|i| !contents.segments[**i].last)?;
         let segment = &contents.segments[i];
         let address = segment.address;

@@ -40,6 +40,8 @@ const MOST_KEPT: usize = 256;
 pub(super) struct Loaded {
     /// The number of planes, by block.
     pub tops: Vec<usize>,
+    /// The most bits of a magnitude.
+    pub bits: usize,
     /// The planes, by block; of large pictures none.
     pub kept: Vec<Tiles>,
 }
@@ -47,10 +49,12 @@ pub(super) struct Loaded {
 impl Loaded {
     pub fn new(geometry: &Geometry, pyramid: &Pyramid<'_>, bases: &[Base]) -> Loaded {
         let keep = geometry.blocks.len() <= MOST_KEPT;
-        let mut loaded = Loaded { tops: Vec::with_capacity(geometry.blocks.len()), kept: Vec::new() };
+        let mut loaded = Loaded { tops: Vec::with_capacity(geometry.blocks.len()), bits: 0, kept: Vec::new() };
         let mut tiles = Tiles::default();
         for block in 0..geometry.blocks.len() {
             loaded.tops.push(pyramid.load(geometry, bases, block, &mut tiles));
+            let parts = geometry.parts_of(block).len();
+            loaded.bits = tiles.tiles[..parts].iter().map(|t| t.top).fold(loaded.bits, usize::max);
             if keep {
                 loaded.kept.push(std::mem::take(&mut tiles));
             }
