@@ -69,7 +69,7 @@ def pgfr(
         target = psnr(jpeg.decode(jpeg.encode(pixels)), pixels)
     candidates = []
     for quality in qualities:
-        stream = pgfrs.encode(pixels, format="pgfr", quality=quality, order=order, base_checks=False)
+        stream = pgfrs.encode(pixels, format="pgfr", quality=quality, order=order, small_checks=False)
         segments = pgfrs.segments(stream)
         for segment, after in itertools.zip_longest(segments, segments[1:]):
             if segment.kind == "planes" or after is None:

@@ -376,7 +376,7 @@ class ImageInfo:
     """
     def __repr__(self, /) -> str: ...
     @property
-    def base_checks(self, /) -> bool | None:
+    def small_checks(self, /) -> bool | None:
         """
         Whether two check bytes stand behind every 16 base values of a `.pgfr` stream; None for `.pgf`.
         """
@@ -799,7 +799,7 @@ def convert_batch(
     quality: SupportsIndex = 0,
     max_bytes: SupportsIndex | None = None,
     payload: str = "packed",
-    base_checks: bool = True,
+    small_checks: bool = True,
     levels: SupportsIndex | None = None,
     roi: bool = False,
     digest: bool = False,
@@ -828,7 +828,7 @@ def convert_batch(
         alpha: ``"keep"``, or lay pictures on ``"white"`` or ``"black"``. An opaque alpha channel is left out.
         depth: 8, or 16 to keep 16 bits of gray and RGB sources.
         icc: ``"srgb"`` converts 8-bit gray and RGB samples by their profile, ``"ignore"`` leaves them as they are.
-        format, quality, max_bytes, payload, base_checks, levels, roi: as in :func:`pgfrs.encode`.
+        format, quality, max_bytes, payload, small_checks, levels, roi: as in :func:`pgfrs.encode`.
         digest: also give the SHA-256 of every source, to find copies.
         measure: for each row whether to decode the result and compare; missing entries mean no.
         num_threads: most threads to use; the results are the same for any number.
@@ -949,7 +949,7 @@ def encode(
     order: str = "best",
     first: tuple[int, int, int, int] | None = None,
     chroma_weight: SupportsFloat | SupportsIndex = 1.0,
-    base_checks: bool = True,
+    small_checks: bool = True,
     checks: bool = False,
     num_threads: SupportsIndex = 1,
     out: typing_extensions.Buffer | None = None,
@@ -976,7 +976,7 @@ def encode(
         first: of a stream: (left, top, right, bottom) in pixels, a region whose detail comes first.
         chroma_weight: of a stream: weight of the colour differences in the order, above 0; 1 is least squared error
             of red, green and blue, less brings the luma earlier.
-        base_checks: of a stream: two check bytes behind every 16 values of the base, with which a reader mends one
+        small_checks: of a stream: two check bytes behind every 16 values of the base, with which a reader mends one
             wrong, lost or extra byte of them. Sums are noise to a model that writes without a mask.
         checks: of a stream: add advisory CRC-32 checks about every 512 bytes.
         user_data: opaque bytes to carry along.
@@ -1017,7 +1017,7 @@ def encode_batch(
     order: str = "best",
     first: tuple[int, int, int, int] | None = None,
     chroma_weight: SupportsFloat | SupportsIndex = 1.0,
-    base_checks: bool = True,
+    small_checks: bool = True,
     checks: bool = False,
 ) -> list[bytes | Exception]:
     """
@@ -1140,13 +1140,13 @@ def segments(data: typing_extensions.Buffer, /) -> list[Segment]:
     """
 
 def transcode(
-    data: typing_extensions.Buffer, format: str, /, *, payload: str | None = None, base_checks: bool | None = None
+    data: typing_extensions.Buffer, format: str, /, *, payload: str | None = None, small_checks: bool | None = None
 ) -> bytes:
     """
     Change the container, or the payload of a stream; the coefficients stay the same and the wavelet is not redone.
 
     ``format`` is ``"pgf"`` or ``"pgfr"``; ``payload``, for ``"pgfr"``, is ``"packed"``, ``"tokens"`` or ``None`` for
-    that of a stream and ``"packed"`` of a file, ``base_checks`` whether its base has checks (see :func:`encode`).
+    that of a stream and ``"packed"`` of a file, ``small_checks`` whether its base has checks (see :func:`encode`).
     Missing planes of a stream become estimates in a `.pgf`.
 
     Raises:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pgfrs._errors import IngestError
 from pgfrs._pgfrs import ConvertedImage, convert_batch, prepare_image
 
-_ENCODING = ("format", "quality", "max_bytes", "payload", "base_checks", "levels", "roi")
+_ENCODING = ("format", "quality", "max_bytes", "payload", "small_checks", "levels", "roi")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Recipe:
     quality: int = 0
     max_bytes: int | None = None
     payload: str = "packed"
-    base_checks: bool = True
+    small_checks: bool = True
     levels: int | None = None
     roi: bool = False
     size: int | None = None
@@ -75,7 +75,7 @@ class Recipe:
 FOR_MODELS: dict[str, Any] = {
     "format": "pgfr",
     "payload": "tokens",
-    "base_checks": False,
+    "small_checks": False,
     "quality": 4,
     "max_bytes": 4096,
     "size": 256,

@@ -1,15 +1,20 @@
-//! The chain of planes of a block: which segments make it, and what mends one that is damaged.
+//! The chain of planes of a block: which segments make it.
 
-use std::collections::{HashMap, HashSet};
+mod adopt;
+mod mend;
+mod survey;
+
 use std::ops::Range;
 
 use crate::block::Part;
 use crate::coder::{Fit, PlaneDecoder};
-use crate::correct::{Damaged, Witness};
 use crate::picture::Payload;
 use crate::reader::{Contents, Found};
-use crate::segment::{Address, MOST_PLANES, check_of, parse_address, unstuff};
+use crate::segment::{Address, check_of, parse_address, unstuff};
 use crate::tile::Tiles;
+#[doc(hidden)]
+pub use mend::limit_trials;
+use survey::Survey;
 
 /// What became of one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,22 +40,6 @@ pub(crate) struct BlockState {
     pub top: usize,
     /// The lowest plane that is known throughout.
     pub low: usize,
-}
-
-/// What only damage asks for: where else segments may be, found once by decoding every block as it stands.
-struct Survey {
-    /// Bytes without a sure address: tails behind the end of a segment, pieces with an impossible address, and segments
-    /// that do not fit where they say that they belong.
-    suspects: Vec<Range<usize>>,
-    /// Blocks whose damaged segments may be corrected by trial.
-    correctable: Vec<usize>,
-    /// Damaged blocks that other addresses are tried for.
-    broken: HashSet<usize>,
-    /// By group and finest level of blocks: the plane in which they mostly begin.
-    tops: HashMap<(u8, u8), u8>,
-    /// Whether contents agree with their checks often enough for a contradiction to mean damage: a model may write
-    /// contents well and checks at random.
-    checked: bool,
 }
 
 /// Decodes blocks of a stream. What becomes of a block does not depend on which others are decoded.
@@ -118,15 +107,6 @@ enum End {
     Broken,
 }
 
-/// Suspects that are tried at most for a missing segment, blocks in which segments are corrected by trial, blocks whose
-/// beginnings are looked for elsewhere, and trials in the first block that is corrected; half as many in each further one.
-/// Work stays bounded, whatever the bytes.
-const MOST_SUSPECTS: usize = 24;
-const MOST_CORRECTED: usize = 16;
-const MOST_READDRESSED: usize = 256;
-// Fuzzing wants many inputs rather than deep searches.
-const MOST_TRIALS: usize = if cfg!(fuzzing) { 1 << 9 } else { 1 << 15 };
-
 impl<'c, 'a> BlockReader<'c, 'a> {
     /// `trusting`: a segment that ends wrong is taken as the beginning of a right one.
     pub fn new(contents: &'c Contents<'a>, trusting: bool) -> BlockReader<'c, 'a> {
@@ -171,33 +151,6 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         self.chain(&candidates, true).0
     }
 
-    /// Decodes every block as it stands, for what mending needs to know.
-    fn look_round(&self) -> Survey {
-        let contents = self.contents;
-        let mut other = BlockReader::new(contents, self.trusting);
-        let mut broken: Vec<(usize, usize)> = Vec::new();
-        let mut start = 0;
-        while let Some(&(block, first)) = other.by_block.get(start) {
-            let candidates = Candidates::new(contents, block, other.segments_of(block));
-            start += candidates.firsts.len() + candidates.lower.len();
-            if other.chain(&candidates, false).1 == End::Broken {
-                broken.push((first, block));
-            }
-        }
-        // What comes early in the stream matters most.
-        broken.sort_unstable();
-        let mut suspects: Vec<Range<usize>> = contents.orphans.iter().map(|r| r.start + 1..r.end).collect();
-        // With or without the first byte of a marker that became another.
-        suspects.extend(other.tails.into_iter().flat_map(|t| [(t.start + 1).min(t.end)..t.end, t]));
-        let stray = contents.segments.iter().zip(&other.fates).filter(|(_, fate)| **fate == Fate::Lost);
-        suspects.extend(stray.map(|(s, _)| s.bytes.start + 1..s.bytes.end));
-        let agreeing = other.fates.iter().filter(|fate| **fate == Fate::Used).count();
-        let checked = agreeing * LEAST_AGREEING >= contents.segments.len();
-        let correctable = broken.iter().take(MOST_CORRECTED).map(|b| b.1).collect();
-        let broken = broken.into_iter().take(MOST_READDRESSED).map(|b| b.1).collect();
-        Survey { suspects, correctable, broken, tops: tops(contents), checked }
-    }
-
     /// Decodes a block as it stands, or with all that may mend it.
     fn chain(&mut self, candidates: &Candidates, mending: bool) -> (BlockState, End) {
         let contents = self.contents;
@@ -212,9 +165,10 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         let Some((mut state, mut next, mut doubtful)) = self.begin(candidates, mending, &mut after, &mut end) else {
             return (BlockState::default(), End::Broken);
         };
-        // What follows a segment that is in the picture although its check contradicts must agree with its own: its codes
-        // mean something else if a coefficient above is wrong.
-        let believed = !mending || self.survey.as_ref().is_none_or(|s| !s.checked);
+        // In packed streams, what follows a segment that is in the picture although its check contradicts must agree with
+        // its own: its codes mean something else if a coefficient above is wrong. Tokens only move a little.
+        let packed = contents.picture.payload == Payload::Packed;
+        let believed = !packed || !mending || self.survey.as_ref().is_none_or(|s| !s.checked);
         while let Some(need) = next {
             // The latest first.
             let wanted = |i: &usize| at(*i).address.plane == need && *i >= after;
@@ -246,9 +200,12 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             let first_damaged = damaged.first().map(|d| (d.0, is_cut(d)));
             if found.is_none() && mending {
                 let all: Vec<usize> = damaged.iter().map(|d| d.0).collect();
-                found = self.corrected(candidates, &all, None);
-                found = found.or_else(|| self.adopt(candidates, need));
                 let contradicted = damaged.iter().find(|d| d.1 == Fit::Contradicted);
+                // A wrong token moves what follows it a little, and too many changes explain it.
+                if packed || contradicted.is_none() {
+                    found = self.corrected(candidates, &all, None);
+                    found = found.or_else(|| self.adopt(candidates, need));
+                }
                 if let Some((i, _)) = contradicted.filter(|_| found.is_none() && (doubtful.is_none() || believed)) {
                     // What ends where it should is mostly right.
                     doubtful = Some(*i);
@@ -337,6 +294,18 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             return found;
         }
         *end = End::Broken;
+        if contents.picture.payload == Payload::Tokens {
+            for &i in &damaged {
+                let a = at(i).address;
+                let (fit, whole) = self.content_of(at(i).content.clone(), parts, a);
+                if fit == Fit::Contradicted {
+                    self.fates[i] = Fate::Doubted;
+                    *after = if candidates.versions { i } else { 0 };
+                    return Some((begun(a, whole), a.plane.checked_sub(a.count), None));
+                }
+                self.tiles.start(parts.len());
+            }
+        }
         if mending {
             let mut used = 0;
             if let Some(count) = self.corrected(candidates, &damaged, Some(&mut used)) {
@@ -372,47 +341,6 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         None
     }
 
-    /// The address of a beginning that does not fit where it says, if a check agrees with another plane or number of
-    /// planes: the one nearest to the beginnings of other blocks.
-    fn readdressed(&mut self, first: &Found, parts: &[Part]) -> Option<Address> {
-        let expected =
-            self.expected_top(first.address.block).filter(|_| self.contents.picture.payload == Payload::Packed)?;
-        let stated = first.address;
-        let mut best: Option<(bool, u8, Address)> = None;
-        let planes = expected.saturating_sub(MOST_STEPS)..=expected.saturating_add(MOST_STEPS);
-        for (count, plane) in (1..=MOST_PLANES[0]).flat_map(|count| planes.clone().map(move |plane| (count, plane))) {
-            let highest = parts.iter().map(|p| p.lift).max().unwrap_or(0);
-            if count > plane + 1 || usize::from(plane) >= 32 + usize::from(highest) {
-                continue;
-            }
-            let address = Address { count, plane, ..stated };
-            if address == stated || !self.contents.picture.deep && plane > 15 {
-                continue;
-            }
-            let (fit, _) = self.content_of(first.content.clone(), parts, address);
-            self.tiles.start(parts.len());
-            let distance = (count != stated.count, plane.abs_diff(expected));
-            if fit == Fit::Exact && best.is_none_or(|b| distance < (b.0, b.1)) {
-                best = Some((distance.0, distance.1, address));
-            }
-        }
-        best.map(|b| b.2)
-    }
-
-    /// Where blocks like this one begin, as far as the survey knows.
-    fn expected_top(&self, block: usize) -> Option<u8> {
-        let survey = self.survey.as_ref().filter(|s| s.broken.contains(&block))?;
-        let (group, level) = kind_of(self.contents, block);
-        let levels = self.contents.geometry.levels;
-        let near = (0..=levels).flat_map(|step| [level.saturating_sub(step), level.saturating_add(step)]);
-        near.clone().find_map(|l| survey.tops.get(&(group, l)).copied())
-    }
-
-    /// Whether a beginning is about where those of other blocks are.
-    fn is_plausible(&self, address: Address) -> bool {
-        self.expected_top(address.block).is_none_or(|top| address.plane <= top.saturating_add(MOST_STEPS))
-    }
-
     /// Whether a segment that fits so is damaged, and not cut or with another one behind its end.
     fn is_damaged(&self, fit: Fit, segment: &Found) -> bool {
         match fit {
@@ -441,102 +369,6 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                     && others.any(|o| o.plane.checked_sub(o.count) == Some(a.plane))
             }
         })
-    }
-
-    /// Looks for the one change that makes one of the damaged segments fit, and decodes it so; its number of planes.
-    fn corrected(&mut self, candidates: &Candidates, damaged: &[usize], used: Option<&mut usize>) -> Option<u8> {
-        let contents = self.contents;
-        let parts = contents.geometry.parts_of(candidates.block);
-        // Each block has its share, so that none depends on which others are decoded.
-        let survey = self.survey.as_ref().filter(|_| !self.trusting)?;
-        let rank = survey.correctable.iter().position(|b| *b == candidates.block)?;
-        let trials = MOST_TRIALS >> rank;
-        let i = *damaged.first().filter(|i| !contents.segments[**i].last)?;
-        let segment = &contents.segments[i];
-        let address = segment.address;
-        let mut witnesses = Vec::new();
-        let mut next = address.plane.checked_sub(address.count);
-        while let Some(plane) = next.filter(|_| witnesses.len() < MOST_WITNESSES) {
-            let at = |i: &usize| &contents.segments[*i];
-            let below = candidates.lower.iter().rev().map(at);
-            let Some(found) = below.filter(|s| !s.last).find(|s| s.address.plane == plane) else { break };
-            let mut content = Vec::new();
-            unstuff(&contents.data[found.content.clone()], &mut content);
-            let planes = (usize::from(plane), usize::from(found.address.count));
-            let address = check_of(&contents.picture, &contents.geometry, &found.address);
-            witnesses.push(Witness { planes, address, content });
-            next = plane.checked_sub(found.address.count);
-        }
-        let mut content = Vec::new();
-        unstuff(&contents.data[segment.content.clone()], &mut content);
-        // With a false marker in it, the segment is this piece and the next.
-        let mut joined = Vec::new();
-        if let Ok(next) = contents.pieces.binary_search_by_key(&segment.bytes.end, |p| p.start) {
-            let end = contents.pieces[next].end;
-            if end - segment.bytes.end <= MOST_JOINED {
-                unstuff(&contents.data[segment.content.start..end], &mut joined);
-            }
-        }
-        let planes = (usize::from(address.plane), usize::from(address.count));
-        let payload = contents.picture.payload;
-        let check = check_of(&contents.picture, &contents.geometry, &address);
-        let damage = Damaged {
-            payload,
-            parts,
-            planes,
-            content: &content,
-            address: check,
-            joined: &joined,
-            witnesses: &witnesses,
-            trials,
-        };
-        let content = damage.correct(&mut self.decoder, &mut self.tiles)?;
-        self.decode(&content, parts, address);
-        self.fates[i] = Fate::Doubted;
-        self.repaired += 1;
-        if let Some(used) = used {
-            *used = i;
-        }
-        Some(address.count)
-    }
-
-    /// The address of a beginning, its plane corrected if only that makes the rest of the block go on from it.
-    fn mended(&mut self, first: &Found, parts: &[Part], lower: &[usize]) -> Address {
-        let address = first.address;
-        let planes = || lower.iter().map(|i| self.contents.segments[*i].address.plane);
-        let next = address.plane.checked_sub(address.count);
-        let Some(below) = planes().max().filter(|_| !planes().any(|plane| Some(plane) == next)) else {
-            return address;
-        };
-        let other = Address { plane: below.saturating_add(address.count), ..address };
-        // Below either plane there may be a hole of one segment; what is reachable then decides.
-        let reachable = |from: u8| {
-            let mut next = Some(from);
-            let mut sum = 0;
-            while let Some(need) = next {
-                let at =
-                    |plane: u8| lower.iter().map(|i| self.contents.segments[*i].address).find(|a| a.plane == plane);
-                let found = (0..=MOST_PLANES[1]).find_map(|hole| at(need.checked_sub(hole)?));
-                sum += usize::from(found.is_some());
-                next = found.and_then(|a| a.plane.checked_sub(a.count));
-            }
-            sum
-        };
-        if next.is_some_and(|next| reachable(next) >= reachable(below)) {
-            return address;
-        }
-        let exact = |fit| matches!(fit, Fit::Exact | Fit::Excess(_));
-        let (fit, _) = self.content_of(first.content.clone(), parts, other);
-        // The segment below bears witness.
-        let witness = lower.iter().copied().find(|i| self.contents.segments[*i].address.plane == below);
-        let agrees = exact(fit)
-            && witness.is_some_and(|i| {
-                let witness = &self.contents.segments[i];
-                let (fit, _) = self.content_of(witness.content.clone(), parts, witness.address);
-                exact(fit)
-            });
-        self.tiles.start(parts.len());
-        if agrees { other } else { address }
     }
 
     /// Remembers what follows the end of a segment: it may be one whose marker was lost.
@@ -578,99 +410,6 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         }
     }
 
-    /// Ranges that may hold a missing segment of a block, and the address that they say, if they say one.
-    #[allow(clippy::type_complexity)]
-    fn suspects(&self) -> Vec<(Range<usize>, Option<(Address, usize)>)> {
-        let contents = self.contents;
-        let suspects = self.survey.as_ref().map_or(&[][..], |s| &s.suspects);
-        let address =
-            |range: &Range<usize>| parse_address(&contents.picture, &contents.geometry, &contents.data[range.clone()]);
-        suspects.iter().map(|range| (range.clone(), address(range))).collect()
-    }
-
-    /// Looks among the suspects for the segment of a block that begins with plane `need`; its number of planes.
-    fn adopt(&mut self, candidates: &Candidates, need: u8) -> Option<u8> {
-        let contents = self.contents;
-        let parts = contents.geometry.parts_of(candidates.block);
-        let suspects = self.suspects();
-        for (range, address) in &suspects {
-            // A whole address that fits needs no further witness.
-            let Some((a, length)) = *address else { continue };
-            if a.block == candidates.block && a.plane == need && !a.first {
-                let (fit, _) = self.content_of(range.start + length..range.end, parts, a);
-                if matches!(fit, Fit::Exact | Fit::Excess(_)) {
-                    self.repaired += 1;
-                    return Some(a.count);
-                }
-                self.rollback(parts, need.into());
-            }
-        }
-        // Only where something waits below: there a guess can be checked.
-        for &witness in &candidates.lower {
-            let plane = contents.segments[witness].address.plane;
-            if plane >= need || need - plane > MOST_PLANES[1] {
-                continue;
-            }
-            let address = Address { block: candidates.block, plane: need, count: need - plane, first: false };
-            for (range, _) in suspects.iter().take(MOST_SUSPECTS) {
-                for skip in 1..=(1 + contents.geometry.digits).min(range.len().saturating_sub(1)) {
-                    let (fit, _) = self.content_of(range.start + skip..range.end, parts, address);
-                    if fit == Fit::Exact {
-                        let next = &contents.segments[witness];
-                        let (fit, _) = self.content_of(next.content.clone(), parts, next.address);
-                        self.rollback(parts, plane.into());
-                        if matches!(fit, Fit::Exact | Fit::Excess(_)) {
-                            self.repaired += 1;
-                            return Some(address.count);
-                        }
-                    }
-                    self.rollback(parts, need.into());
-                }
-            }
-        }
-        None
-    }
-
-    /// Looks among the suspects for the first segment of a block; one more than its highest plane, and its lowest.
-    fn adopt_first(&mut self, candidates: &Candidates) -> Option<(usize, usize)> {
-        let contents = self.contents;
-        let parts = contents.geometry.parts_of(candidates.block);
-        let suspects = self.suspects();
-        let bounds = |a: Address| (usize::from(a.plane) + 1, usize::from(a.plane) + 1 - usize::from(a.count));
-        for (range, address) in &suspects {
-            let Some((a, length)) = *address else { continue };
-            if a.block == candidates.block && a.first {
-                let (fit, _) = self.content_of(range.start + length..range.end, parts, a);
-                if matches!(fit, Fit::Exact | Fit::Excess(_)) {
-                    self.repaired += 1;
-                    return Some(bounds(a));
-                }
-                self.tiles.start(parts.len());
-            }
-        }
-        let below = |i: &usize| contents.segments[*i].address.plane;
-        let witness = &contents.segments[*candidates.lower.iter().max_by_key(|i| below(i))?];
-        let below = witness.address.plane;
-        for (range, _) in suspects.iter().take(MOST_SUSPECTS) {
-            for count in 1..=MOST_PLANES[0] {
-                let a = Address { block: candidates.block, plane: below + count, count, first: true };
-                for skip in 1..=(1 + contents.geometry.digits).min(range.len().saturating_sub(1)) {
-                    let (fit, _) = self.content_of(range.start + skip..range.end, parts, a);
-                    if fit == Fit::Exact {
-                        let (fit, _) = self.content_of(witness.content.clone(), parts, witness.address);
-                        if matches!(fit, Fit::Exact | Fit::Excess(_)) {
-                            self.rollback(parts, below.into());
-                            self.repaired += 1;
-                            return Some(bounds(a));
-                        }
-                    }
-                    self.tiles.start(parts.len());
-                }
-            }
-        }
-        None
-    }
-
     /// Decodes a part of a segment; how many of its planes are whole.
     fn beginning_of(&mut self, segment: &Found, parts: &[Part], share: f64) -> usize {
         let mut content = std::mem::take(&mut self.content);
@@ -696,34 +435,3 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         self.decoder.planes(contents.picture.payload, parts, &mut self.tiles, planes, (check, content))
     }
 }
-
-/// Channel group and finest level of a block.
-fn kind_of(contents: &Contents<'_>, block: usize) -> (u8, u8) {
-    let level = contents.geometry.parts_of(block).iter().map(|p| p.level).min().unwrap_or(0);
-    (contents.geometry.blocks[block].group, level)
-}
-
-/// The median plane in which blocks of a group and level begin, by what their segments say.
-fn tops(contents: &Contents<'_>) -> HashMap<(u8, u8), u8> {
-    let mut planes: HashMap<(u8, u8), Vec<u8>> = HashMap::new();
-    for segment in contents.segments.iter().filter(|s| s.address.first) {
-        planes.entry(kind_of(contents, segment.address.block)).or_default().push(segment.address.plane);
-    }
-    let median = |mut planes: Vec<u8>| {
-        planes.sort_unstable();
-        planes[(planes.len() - 1) / 2]
-    };
-    planes.into_iter().map(|(kind, planes)| (kind, median(planes))).collect()
-}
-
-/// How far from the median the beginning of a block is still believed where its check contradicts.
-const MOST_STEPS: u8 = 2;
-
-/// One segment in so many must agree with its check for checks to count.
-const LEAST_AGREEING: usize = 3;
-
-/// Segments that bear witness to a correction, at most.
-const MOST_WITNESSES: usize = 4;
-
-/// Bytes behind a false marker that are taken to belong to the segment before it, at most.
-const MOST_JOINED: usize = 128;

@@ -1,5 +1,7 @@
-//! The check at the end of a packed content: the bits that its planes leave unused in the last byte depend on all other
-//! bits and on the address.
+//! The small check of a content. Packed: the bits that the planes leave unused in the last byte depend on all other bits
+//! and on the address. Tokens: which of six bytes ends the last list depends on the bytes before it and on the address.
+
+use crate::tokens::{REST, RESTS};
 
 /// FNV-1a, 32 bits.
 const BASIS: u32 = 0x811C_9DC5;
@@ -9,19 +11,23 @@ const MIX: u32 = 0x2C1B_3C6D;
 
 /// The state behind bytes of a segment, beginning with the code of its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Check(u32);
+pub(crate) struct Check {
+    state: u32,
+    /// Streams may have none: then what the check would say is 0.
+    on: bool,
+}
 
 impl Check {
     /// The state behind an address, the byte FF left out.
     #[inline]
-    pub fn new(address: &[u8]) -> Check {
-        Check(BASIS).with_all(address)
+    pub fn new(address: &[u8], on: bool) -> Check {
+        Check { state: BASIS, on }.with_all(address)
     }
 
     /// The state one byte further.
     #[inline(always)]
     pub fn with(self, byte: u8) -> Check {
-        Check((self.0 ^ u32::from(byte)).wrapping_mul(PRIME))
+        Check { state: (self.state ^ u32::from(byte)).wrapping_mul(PRIME), ..self }
     }
 
     #[inline]
@@ -33,9 +39,19 @@ impl Check {
     /// them the check. The state is that of the bytes before.
     #[inline]
     pub fn last_byte(self, low: u8, used: usize) -> u8 {
-        let mixed = self.with(low).0;
-        let mixed = (mixed ^ mixed >> 15).wrapping_mul(MIX);
-        (mixed >> 24 << used) as u8 | low
+        if self.on { (self.with(low).mixed() << used) | low } else { low }
+    }
+
+    /// The byte that ends the last list of tokens. The state is that of the bytes before.
+    #[inline]
+    pub fn rest(self) -> u8 {
+        if self.on { REST + ((u32::from(self.mixed()) * u32::from(RESTS)) >> 8) as u8 } else { REST }
+    }
+
+    /// Eight bits that depend on all of the state.
+    #[inline(always)]
+    fn mixed(self) -> u8 {
+        ((self.state ^ self.state >> 15).wrapping_mul(MIX) >> 24) as u8
     }
 
     /// The last byte of `content`, whose planes take `bits` bits; `content` reaches at least to it.
@@ -44,6 +60,21 @@ impl Check {
         let (at, used) = (bits / 8, bits % 8);
         let low = content.get(at).map_or(0, |byte| byte & ((1 << used) - 1) as u8);
         self.with_all(&content[..at]).last_byte(low, used)
+    }
+
+    /// The byte that should end the last list of a content of tokens, and where it is; `None` without a list.
+    pub fn expected_rest(self, content: &[u8]) -> Option<(usize, u8)> {
+        let at = content.iter().rposition(|byte| *byte >= REST)?;
+        Some((at, self.with_all(&content[..at]).rest()))
+    }
+
+    /// Ends the last list of a content of tokens.
+    pub fn seal_tokens(self, content: &mut [u8]) {
+        if self.on
+            && let Some((at, rest)) = self.expected_rest(content)
+        {
+            content[at] = rest;
+        }
     }
 
     /// Ends the content of planes that take `bits` bits.
@@ -66,12 +97,12 @@ mod tests {
             let bits = 8 * 20 + used;
             let mut content: Vec<u8> = (0..21).map(|i| (i * 89 % 251) as u8).collect();
             content[20] &= ((1 << used) - 1) as u8;
-            Check::new(&address).seal(&mut content, bits);
-            assert_eq!(Check::new(&address).expected(&content, bits), content[20]);
+            Check::new(&address, true).seal(&mut content, bits);
+            assert_eq!(Check::new(&address, true).expected(&content, bits), content[20]);
             let (mut missed, mut all) = (0.0, 0.0);
             let mut count = |address: &[u8], content: &[u8]| {
                 all += 1.0;
-                missed += f64::from(Check::new(address).expected(content, bits) == content[20]);
+                missed += f64::from(Check::new(address, true).expected(content, bits) == content[20]);
             };
             for change in 1..=255u8 {
                 for at in 0..20 {

@@ -69,8 +69,9 @@ impl BitWork for Encode<'_> {
 /// overwritten.
 pub(crate) fn content(payload: Payload, address: Check, planes: &[PlaneCode], codes: &[u8], out: &mut Vec<u8>) {
     join(planes, codes, out);
-    if payload == Payload::Packed {
-        address.seal(out, planes.iter().map(|p| p.bits).sum());
+    match payload {
+        Payload::Packed => address.seal(out, planes.iter().map(|p| p.bits).sum()),
+        Payload::Tokens => address.seal_tokens(out),
     }
 }
 
@@ -168,6 +169,7 @@ impl BitWork for Decode<'_> {
                 Reading::Wrong => return (Fit::Wrong, done),
             }
         }
+        let whole = content.len();
         let fit = match payload {
             Payload::Packed => {
                 let end = at / 8 + 1;
@@ -184,8 +186,16 @@ impl BitWork for Decode<'_> {
                     Some(_) => Fit::Exact,
                 }
             }
-            Payload::Tokens if at < content.len() => Fit::Excess(at),
-            Payload::Tokens => Fit::Exact,
+            Payload::Tokens => {
+                let content = &content[..at];
+                let agrees = address.expected_rest(content).is_none_or(|(end, rest)| content[end] == rest);
+                match (at < whole, agrees) {
+                    (false, true) => Fit::Exact,
+                    (false, false) => Fit::Contradicted,
+                    (true, true) => Fit::Excess(at),
+                    (true, false) => Fit::Wrong,
+                }
+            }
         };
         (fit, count)
     }

@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use crate::base;
 use crate::block::{Geometry, digits_for};
+use crate::opening::PALETTE_CHUNK;
 use crate::picture::Picture;
 use crate::segment::KINDS;
 use crate::tile::Rows;
-use crate::writer::PALETTE_CHUNK;
 use pgf::{Band, Limits};
 
 pub use mask::Mask;

@@ -13,6 +13,7 @@ mod edit;
 mod grammar;
 mod index;
 mod note;
+mod opening;
 mod order;
 mod packed;
 mod picture;
@@ -27,6 +28,8 @@ mod wanted;
 mod writer;
 
 pub use chain::Fate;
+#[doc(hidden)]
+pub use chain::limit_trials;
 pub use edit::{merge, refine, remove};
 pub use grammar::{Grammar, Mask, Room, Rules};
 pub use index::{StreamMap, add_index};

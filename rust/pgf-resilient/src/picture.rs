@@ -22,8 +22,8 @@ pub struct Picture {
     pub header: Header,
     /// How payloads are coded.
     pub payload: Payload,
-    /// Whether a check stands behind every chunk of base values.
-    pub base_checks: bool,
+    /// Whether base chunks and contents hold small checks.
+    pub small_checks: bool,
     /// Side of the coarsest tiles as a power of two, 1 to 4.
     pub coarse: u8,
     /// Whether segments carry a byte for the plane and a number for the channel group.
@@ -51,7 +51,7 @@ pub(crate) fn storable_outlier(group: usize, distance: u32) -> u8 {
 pub(crate) const BIG: u8 = 0x08;
 pub(crate) const DEEP: u8 = 0x10;
 pub(crate) const TOKENS: u8 = 0x20;
-/// No checks behind the chunks of base values.
+/// No small checks in base chunks and contents.
 pub(crate) const BARE: u8 = 0x40;
 
 fn groups7(value: u32, count: u32, out: &mut Vec<u8>) {
@@ -71,7 +71,7 @@ impl Picture {
         let mut out = Vec::with_capacity(24);
         let tokens = if self.payload == Payload::Tokens { TOKENS } else { 0 };
         let flag = |is: bool, bit: u8| if is { bit } else { 0 };
-        out.push(VERSION | flag(big, BIG) | flag(self.deep, DEEP) | tokens | flag(!self.base_checks, BARE));
+        out.push(VERSION | flag(big, BIG) | flag(self.deep, DEEP) | tokens | flag(!self.small_checks, BARE));
         out.push(h.mode as u8 | (self.coarse - 1) << 5);
         if h.mode.fixed_channels() == 0 {
             out.push(h.channels);
@@ -175,7 +175,7 @@ impl Picture {
         let picture = Picture {
             header,
             payload: if kind & TOKENS != 0 { Payload::Tokens } else { Payload::Packed },
-            base_checks: kind & BARE == 0,
+            small_checks: kind & BARE == 0,
             coarse: (mode_byte >> 5) + 1,
             deep,
             base_shift,
@@ -237,7 +237,7 @@ mod tests {
         let mut picture = Picture {
             header,
             payload: Payload::Tokens,
-            base_checks: false,
+            small_checks: false,
             coarse: 3,
             deep: false,
             base_shift: [1, 2, 2, 0, 0, 0, 0, 0],

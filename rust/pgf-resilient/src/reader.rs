@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use crate::block::{Geometry, digits_for};
 use crate::note::Note;
+use crate::opening::{PALETTE_CHUNK, USER_CHUNK, USER_DIGITS};
 use crate::picture::Picture;
 use crate::segment::{Address, Piece, code, parse_address, parse_number, pieces, unstuff};
-use crate::writer::{PALETTE_CHUNK, USER_CHUNK, USER_DIGITS};
 use crate::{base, conceal};
 use pgf::{Error, Limits, Palette, Result};
 

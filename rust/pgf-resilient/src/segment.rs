@@ -81,7 +81,7 @@ pub(crate) fn write_segment(
 ) {
     let start = out.len() + 1;
     write_address(picture, geometry, address, out);
-    content(picture.payload, Check::new(&out[start..]), planes, codes, room);
+    content(picture.payload, Check::new(&out[start..], picture.small_checks), planes, codes, room);
     stuff(room, out);
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn write_segment(
 pub(crate) fn check_of(picture: &Picture, geometry: &Geometry, address: &Address) -> Check {
     let mut bytes = Vec::with_capacity(8);
     write_address(picture, geometry, address, &mut bytes);
-    Check::new(&bytes[1..])
+    Check::new(&bytes[1..], picture.small_checks)
 }
 
 /// Reads the address behind `FF`: `bytes` start at the code. The second result is how many bytes it takes.
@@ -106,7 +106,7 @@ pub(crate) fn parse_address(picture: &Picture, geometry: &Geometry, bytes: &[u8]
     let address = Address { block, plane, count, first };
     let highest = geometry.parts_of(block).iter().map(|p| p.lift).max().unwrap_or(0);
     // No magnitude has more than 32 planes.
-    let sane = count <= plane + 1 && usize::from(plane) < 32 + usize::from(highest);
+    let sane = count <= plane.saturating_add(1) && usize::from(plane) < 32 + usize::from(highest);
     sane.then_some((address, at + geometry.digits))
 }
 

@@ -7,6 +7,7 @@ use crate::chain::{BlockReader, BlockState, Fate};
 use crate::coder::{PlaneCode, PlaneEncoder};
 use crate::conceal;
 use crate::decode::{coefficients, pixels};
+use crate::opening::opening_again;
 use crate::picture::{Payload, Picture};
 use crate::reader::{Contents, Fault, read, vote};
 use crate::segment::{Address, MOST_PLANES, code, pieces, write_segment};
@@ -354,13 +355,13 @@ fn planes_kind(contents: &Contents<'_>, address: &Address, fate: Fate) -> Kind {
 pub struct Form {
     /// How payloads are coded.
     pub payload: Option<Payload>,
-    /// Whether a check stands behind every chunk of base values.
-    pub base_checks: Option<bool>,
+    /// Whether base chunks and contents hold small checks.
+    pub small_checks: Option<bool>,
 }
 
 impl From<Option<Payload>> for Form {
     fn from(payload: Option<Payload>) -> Form {
-        Form { payload, base_checks: None }
+        Form { payload, small_checks: None }
     }
 }
 
@@ -378,7 +379,7 @@ pub fn rewrite(data: &[u8], form: impl Into<Form>, options: &DecodeOptions) -> R
     let mut reader = BlockReader::new(&contents, options.trusting);
     let picture = Picture {
         payload: form.payload.unwrap_or(contents.picture.payload),
-        base_checks: form.base_checks.unwrap_or(contents.picture.base_checks),
+        small_checks: form.small_checks.unwrap_or(contents.picture.small_checks),
         ..contents.picture
     };
     let mut encoder = PlaneEncoder::new(picture.payload);
@@ -409,7 +410,7 @@ fn assemble(
     codes: &[u8],
 ) -> Vec<u8> {
     let mut content = Vec::new();
-    let mut out = writer::opening_again(contents, picture);
+    let mut out = opening_again(contents, picture);
     // How far each block is written; segments keep their bounds where they had some.
     let mut done: HashMap<usize, usize> = HashMap::new();
     let mut put = |block: usize, count: usize, out: &mut Vec<u8>| {

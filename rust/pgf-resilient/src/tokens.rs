@@ -20,8 +20,12 @@ pub(crate) const PAIR_RUNS: usize = 6;
 pub(crate) const PAIR_GAPS: usize = 3;
 /// `LONGEST_RUN` zeros and no coefficient.
 pub(crate) const ZEROS: u8 = PAIRS + 4 * (PAIR_RUNS * PAIR_GAPS) as u8;
-/// All coefficients that are left stay insignificant.
+/// All coefficients that are left stay insignificant. In the last plane of a segment this or one of the next five: which,
+/// is the content's check.
 pub(crate) const REST: u8 = ZEROS + 1;
+pub(crate) const RESTS: u8 = 0xFF - REST;
+/// The last of them.
+pub(crate) const MOST_REST: u8 = REST + RESTS - 1;
 /// Refinement bits in a byte, the first at the low end.
 pub(crate) const BITS_PER_BYTE: u32 = 7;
 
@@ -145,7 +149,7 @@ impl Decoder {
             };
             *at += 1;
             match byte {
-                REST => {
+                REST..=MOST_REST => {
                     known = insignificant;
                     break;
                 }

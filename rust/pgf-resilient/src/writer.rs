@@ -1,19 +1,17 @@
 //! Coefficients to a stream.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+mod planes;
 
-use crate::block::{Geometry, Part, channel_groups};
-use crate::coder::{PlaneCode, PlaneEncoder};
+use crate::block::{Geometry, channel_groups};
 use crate::note::Note;
-use crate::order::{PlaneWorth, Planned, plan, weight, worth};
+use crate::opening::{Extras, opening, write_bases, write_header};
+use crate::order::{Planned, plan};
 use crate::picture::{NO_LIMIT, Payload, Picture, storable_outlier};
 use crate::pyramid::{Base, Pyramid};
-use crate::reader::Contents;
-use crate::segment::{Address, code, stuff, write_number, write_segment};
-use crate::tile::Tiles;
+use crate::segment::{Address, code, write_segment};
 use crate::{base, conceal};
-use pgf::{Band, Coefficients, Error, MAX_CHANNELS, Palette, Rect, Result};
+use pgf::{Band, Coefficients, Error, MAX_CHANNELS, Rect, Result};
+use planes::{Coded, Loaded, Source, code_planes};
 
 /// How safe a stream is made, and what that may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -53,9 +51,10 @@ pub struct StreamOptions {
     pub chroma: f64,
     /// The largest number of bytes of the stream.
     pub max_bytes: Option<usize>,
-    /// Whether two check bytes stand behind every 16 base values: they let a reader mend one wrong, lost or extra byte
-    /// of them. Sums are noise to a model that writes without a mask.
-    pub base_checks: bool,
+    /// Whether base chunks and contents hold small checks, two bytes every 16 base values and otherwise bits that are
+    /// there anyway: a reader tells most wrong bytes by them, and mends some. Sums are noise to a model that writes
+    /// without a mask.
+    pub small_checks: bool,
     /// Whether to add advisory checks.
     pub checks: bool,
 }
@@ -69,7 +68,7 @@ impl Default for StreamOptions {
             first: None,
             chroma: 1.0,
             max_bytes: None,
-            base_checks: true,
+            small_checks: true,
             checks: false,
         }
     }
@@ -84,7 +83,7 @@ pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) 
     let mut picture = Picture {
         header,
         payload: options.payload,
-        base_checks: options.base_checks,
+        small_checks: options.small_checks,
         coarse: 2,
         deep: false,
         base_shift: [0; MAX_CHANNELS],
@@ -98,14 +97,6 @@ pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) 
     };
     picture.deep = picture.must_be_deep();
     Ok(picture)
-}
-
-/// Everything of a picture that is coded, block by block.
-struct Coded {
-    /// By block: number of planes, and those that are coded, the highest first.
-    blocks: Vec<(usize, Vec<PlaneCode>, Vec<PlaneWorth>)>,
-    /// The bytes of all codes.
-    codes: Vec<u8>,
 }
 
 /// Writes coefficients as a stream.
@@ -126,8 +117,8 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
     let mut geometry = Geometry::new(&picture)?;
     let mut bases: Vec<Base> = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();
     let mut loaded = Loaded::new(&geometry, &pyramid, &bases);
-    if !picture.deep && loaded.tops.iter().any(|top| *top > 16) {
-        // Hostile or huge pictures can exceed the short addresses.
+    // Damaged or hostile pictures can exceed the short addresses, or the 16 bits in which readers keep what has those.
+    if !picture.deep && (loaded.tops.iter().any(|top| *top > 16) || loaded.bits > 14) {
         picture.deep = true;
         geometry = Geometry::new(&picture)?;
         bases = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();
@@ -207,90 +198,6 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
     Ok(out)
 }
 
-/// What a file carries besides coefficients.
-struct Extras<'a> {
-    note: Note,
-    palette: Option<&'a Palette>,
-    user_data: &'a [u8],
-}
-
-/// The pieces before all detail: header, base, the header again, and what else the file holds.
-fn opening(picture: &Picture, bases: &[Vec<Option<u8>>], extras: &Extras<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
-    write_header(picture, &mut out);
-    write_bases(picture, bases, &mut out);
-    write_header(picture, &mut out);
-    extras.note.write(picture, &mut out);
-    write_extras(extras, &mut out);
-    out
-}
-
-/// The opening of a stream that was read; base values that are missing in a chunk are filled in.
-pub(crate) fn opening_again(contents: &Contents<'_>, picture: &Picture) -> Vec<u8> {
-    let bases: Vec<Vec<Option<u8>>> = contents
-        .bases
-        .iter()
-        .enumerate()
-        .map(|(plane, values)| {
-            let (width, height) = base::size(picture, plane);
-            let complete = conceal::complete_base(values, width, picture.outlier[usize::from(plane > 0)]);
-            let mut known = vec![None; width * height];
-            let order: Vec<usize> = base::order(width, height).map(|(x, y)| y * width + x).collect();
-            for chunk in order.chunks(base::CHUNK).filter(|c| c.iter().any(|i| values[*i].is_some())) {
-                for &i in chunk {
-                    known[i] = Some(complete[i]);
-                }
-            }
-            known
-        })
-        .collect();
-    let palette = contents.palette.as_deref();
-    opening(picture, &bases, &Extras { note: contents.note, palette, user_data: &contents.user_data })
-}
-
-fn write_header(picture: &Picture, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[0xFF, code::PICTURE]);
-    out.extend_from_slice(&picture.to_bytes());
-}
-
-/// Chunks of base values; those of which nothing is known are left out.
-fn write_bases(picture: &Picture, bases: &[Vec<Option<u8>>], out: &mut Vec<u8>) {
-    for (plane, base) in bases.iter().enumerate() {
-        let (width, height) = base::size(picture, plane);
-        let digits = crate::block::digits_for(base::chunks(width, height));
-        let values: Vec<Option<u8>> = base::order(width, height).map(|(x, y)| base[y * width + x]).collect();
-        for (index, chunk) in values.chunks(base::CHUNK).enumerate() {
-            let Some(chunk) = chunk.iter().copied().collect::<Option<Vec<u8>>>() else { continue };
-            out.extend_from_slice(&[0xFF, code::BASE + plane as u8]);
-            write_number(index, digits, out);
-            out.extend_from_slice(&chunk);
-            if picture.base_checks {
-                out.extend_from_slice(&base::Sums::of((plane, index), &chunk).bytes());
-            }
-        }
-    }
-}
-
-/// Palette entries and user data in chunks.
-fn write_extras(extras: &Extras<'_>, out: &mut Vec<u8>) {
-    if let Some(palette) = extras.palette {
-        for (index, entries) in palette.chunks(PALETTE_CHUNK).enumerate() {
-            out.extend_from_slice(&[0xFF, code::PALETTE, index as u8]);
-            stuff(entries.as_flattened(), out);
-        }
-    }
-    let data = extras.user_data;
-    if !data.is_empty() {
-        // A chunk that is not full says that it is the last.
-        let last = data.len().is_multiple_of(USER_CHUNK).then_some(&[][..]);
-        for (index, chunk) in data.chunks(USER_CHUNK).chain(last).enumerate() {
-            out.extend_from_slice(&[0xFF, code::USER]);
-            write_number(index, USER_DIGITS, out);
-            stuff(chunk, out);
-        }
-    }
-}
-
 /// Appends an advisory check: CRC-32 of all bytes since the last, in seven bits a byte.
 fn write_check(out: &mut Vec<u8>, since: &mut usize) {
     let sum = crc32fast::hash(&out[*since..]);
@@ -304,220 +211,6 @@ pub(crate) const CHECK_BYTES: usize = 7;
 
 /// Bytes between advisory checks, at least.
 const CHECKED_BYTES: usize = 512;
-
-/// Palette entries in a piece.
-pub(crate) const PALETTE_CHUNK: usize = 16;
-/// Bytes of user data in a piece.
-pub(crate) const USER_CHUNK: usize = 64;
-/// Digits of the index of a piece of user data.
-pub(crate) const USER_DIGITS: usize = 4;
-
-/// Up to so many blocks are kept as they are loaded; of larger pictures they are loaded again.
-const MOST_KEPT: usize = 256;
-
-/// The blocks of a picture as planes.
-struct Loaded {
-    /// The number of planes, by block.
-    tops: Vec<usize>,
-    /// The planes, by block; of large pictures none.
-    kept: Vec<Tiles>,
-}
-
-impl Loaded {
-    fn new(geometry: &Geometry, pyramid: &Pyramid<'_>, bases: &[Base]) -> Loaded {
-        let keep = geometry.blocks.len() <= MOST_KEPT;
-        let mut loaded = Loaded { tops: Vec::with_capacity(geometry.blocks.len()), kept: Vec::new() };
-        let mut tiles = Tiles::default();
-        for block in 0..geometry.blocks.len() {
-            loaded.tops.push(pyramid.load(geometry, bases, block, &mut tiles));
-            if keep {
-                loaded.kept.push(std::mem::take(&mut tiles));
-            }
-        }
-        loaded
-    }
-}
-
-/// What is coded, and how it is cut.
-struct Source<'a> {
-    picture: &'a Picture,
-    geometry: &'a Geometry,
-    pyramid: &'a Pyramid<'a>,
-    bases: &'a [Base],
-}
-
-impl Source<'_> {
-    fn weights(&self, block: usize, chroma: f64) -> Vec<f64> {
-        self.geometry.parts_of(block).iter().map(|part| weight(&self.picture.header, part, chroma)).collect()
-    }
-}
-
-/// Codes all planes of all blocks, or as many of the best as `max_bytes` can hold.
-fn code_planes(source: &Source<'_>, mut loaded: Loaded, options: &StreamOptions, opening: usize) -> Coded {
-    let geometry = source.geometry;
-    let budget = match options.max_bytes {
-        Some(budget) if options.order == Order::Best && options.first.is_none() => {
-            Some(budget.saturating_sub(opening) as f64)
-        }
-        _ => None,
-    };
-    let floors = match budget {
-        Some(budget) if !loaded.kept.is_empty() => return code_steepest(source, loaded, options, budget),
-        Some(budget) => floors(source, &loaded.tops, options, budget),
-        None => vec![0; geometry.blocks.len()],
-    };
-    let mut encoder = PlaneEncoder::new(source.picture.payload);
-    let (mut room, mut all) = (Tiles::default(), Vec::new());
-    let mut blocks = Vec::with_capacity(geometry.blocks.len());
-    for (block, (top, floor)) in loaded.tops.iter().zip(floors).enumerate() {
-        let parts = geometry.parts_of(block);
-        let (mut codes, mut worths) = (Vec::new(), Vec::new());
-        if floor < *top {
-            let tiles = match loaded.kept.get_mut(block) {
-                Some(kept) => kept,
-                None => {
-                    source.pyramid.load(geometry, source.bases, block, &mut room);
-                    &mut room
-                }
-            };
-            let weights = source.weights(block, options.chroma);
-            for p in (floor..*top).rev() {
-                let (gain, _) = worth(parts, &weights, tiles, p);
-                let code = encoder.plane(parts, tiles, p, &mut all);
-                worths.push(PlaneWorth { gain, bits: code.bits });
-                codes.push(code);
-            }
-        }
-        blocks.push((*top, codes, worths));
-    }
-    Coded { blocks, codes: all }
-}
-
-/// Codes the steepest plane of all again and again, until a budget is full: of most planes nothing is ever computed.
-fn code_steepest(source: &Source<'_>, mut loaded: Loaded, options: &StreamOptions, budget: f64) -> Coded {
-    let geometry = source.geometry;
-    let count = geometry.blocks.len();
-    let weights: Vec<Vec<f64>> = (0..count).map(|block| source.weights(block, options.chroma)).collect();
-    let mut encoder = PlaneEncoder::new(source.picture.payload);
-    let mut blocks: Vec<_> = loaded.tops.iter().map(|top| (*top, Vec::new(), Vec::new())).collect();
-    let mut codes = Vec::new();
-    let mut queue: BinaryHeap<Candidate> = BinaryHeap::new();
-    let expected = |tiles: &Tiles, block: usize, plane: usize, most: f64| {
-        let (gain, bits) = worth(geometry.parts_of(block), &weights[block], tiles, plane);
-        // A plane is worth no more than those above it, without which it cannot come.
-        Candidate { slope: (gain / (bits + 8.0)).min(most), gain, bits, block, plane }
-    };
-    for (block, tiles) in loaded.kept.iter().enumerate() {
-        if let Some(plane) = loaded.tops[block].checked_sub(1) {
-            queue.push(expected(tiles, block, plane, f64::INFINITY));
-        }
-    }
-    let mut sum = 0.0;
-    // Segments take in planes that are less steep than the last that fits.
-    let reach = budget * REACH + 200.0;
-    while let Some(Candidate { slope, gain, bits, block, plane }) = queue.pop() {
-        // Beyond that only what may fill a gap at the end.
-        let full = sum > reach;
-        if full && bits > MOST_FILLING {
-            continue;
-        }
-        let tiles = &mut loaded.kept[block];
-        let code = encoder.plane(geometry.parts_of(block), tiles, plane, &mut codes);
-        sum += code.bits as f64 / 8.0 + 1.5;
-        blocks[block].2.push(PlaneWorth { gain, bits: code.bits });
-        blocks[block].1.push(code);
-        if let Some(below) = plane.checked_sub(1).filter(|_| !full) {
-            queue.push(expected(tiles, block, below, slope));
-        }
-    }
-    Coded { blocks, codes }
-}
-
-/// How much of a budget is coded, beyond which nothing of the best order is used.
-const REACH: f64 = 1.25;
-
-/// Planes of up to so many bits, about, are coded beyond that.
-const MOST_FILLING: f64 = 300.0;
-
-/// The lowest plane of every block that a budget can have use for, by estimated slopes: all blocks are looked at once,
-/// and none is kept.
-fn floors(source: &Source<'_>, tops: &[usize], options: &StreamOptions, budget: f64) -> Vec<usize> {
-    let geometry = source.geometry;
-    let mut queue: BinaryHeap<Candidate> = BinaryHeap::new();
-    // Slope and bytes by plane, the lowest first.
-    let mut ahead: Vec<Vec<(f64, f64)>> = Vec::new();
-    let mut tiles = Tiles::default();
-    for block in 0..geometry.blocks.len() {
-        let parts = geometry.parts_of(block);
-        let top = source.pyramid.load(geometry, source.bases, block, &mut tiles);
-        let weights = source.weights(block, options.chroma);
-        let mut below: Vec<(f64, f64)> = (0..top).rev().map(|p| slope(parts, &weights, &mut tiles, p)).collect();
-        below.reverse();
-        queue.extend(below.last().map(|(slope, _)| Candidate {
-            slope: *slope,
-            gain: 0.0,
-            bits: 0.0,
-            block,
-            plane: top - 1,
-        }));
-        ahead.push(below);
-    }
-    let mut floors = tops.to_vec();
-    let mut sum = 0.0;
-    // A margin for what the estimate misses; tokens take half as much again.
-    let reach = budget * if source.picture.payload == Payload::Tokens { 0.95 } else { 1.3 } + 200.0;
-    while let Some(Candidate { slope: least, block, plane, .. }) = queue.pop() {
-        floors[block] = plane;
-        sum += ahead[block].pop().map_or(0.0, |(_, bytes)| bytes);
-        if sum > reach {
-            break;
-        }
-        if let Some((slope, _)) = ahead[block].last() {
-            queue.push(Candidate { slope: slope.min(least), gain: 0.0, bits: 0.0, block, plane: plane - 1 });
-        }
-    }
-    floors
-}
-
-/// What a byte of plane `p` gains and how many bytes it takes, about; its ones become significant.
-fn slope(parts: &[Part], weights: &[f64], tiles: &mut Tiles, p: usize) -> (f64, f64) {
-    let (gain, bits) = worth(parts, weights, tiles, p);
-    for (part, tile) in parts.iter().zip(&mut tiles.tiles) {
-        if crate::tile::is_active(part, p) {
-            tile.absorb(p - usize::from(part.lift));
-        }
-    }
-    (gain / (bits + 8.0), bits / 8.0 + 1.5)
-}
-
-/// The next plane of a block, in the order of slopes; of equal ones the first block's.
-struct Candidate {
-    slope: f64,
-    gain: f64,
-    bits: f64,
-    block: usize,
-    plane: usize,
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.slope.total_cmp(&other.slope).then(other.block.cmp(&self.block))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Candidate {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Candidate {}
 
 /// The segments in their order.
 fn planned(picture: &Picture, geometry: &Geometry, coded: &Coded, options: &StreamOptions) -> Vec<Planned> {

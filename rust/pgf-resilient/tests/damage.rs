@@ -2,7 +2,7 @@
 
 mod pictures;
 
-use pgf::{EncodeOptions, Image, Mode, Rect};
+use pgf::{EncodeOptions, Image, Limits, Mode, Rect};
 use pgf_resilient::{DecodeOptions, Fate, Kind, Payload, Profile, StreamOptions, decode, encode, segments};
 use pictures::Random;
 
@@ -17,8 +17,8 @@ fn streams() -> Vec<(Image, Vec<u8>)> {
         for payload in [Payload::Packed, Payload::Tokens] {
             let image = pictures::crop(i, i, 2, w, h);
             let profile = [Profile::Default, Profile::Lean, Profile::Tough][i % 3];
-            let base_checks = i % 2 == 0;
-            let options = StreamOptions { payload, profile, base_checks, checks: i == 1, ..StreamOptions::default() };
+            let small_checks = i % 2 == 0;
+            let options = StreamOptions { payload, profile, small_checks, checks: i == 1, ..StreamOptions::default() };
             let stream = pictures::stream(&image, 1200, &options);
             all.push((image, stream));
         }
@@ -158,11 +158,11 @@ fn one_damaged_byte_anywhere() {
         (pictures::crop(2, 8, 2, 128, 128), 1800, Payload::Packed, Profile::Tough, true),
         (pictures::crop(3, 1, 2, 120, 140), 1200, Payload::Packed, Profile::Lean, true),
     ];
-    for (image, bytes, payload, profile, base_checks) in cases {
-        let options = StreamOptions { payload, profile, base_checks, ..StreamOptions::default() };
+    for (image, bytes, payload, profile, small_checks) in cases {
+        let options = StreamOptions { payload, profile, small_checks, ..StreamOptions::default() };
         let stream = pictures::stream(&image, bytes, &options);
         let clean = show(&stream);
-        let checked = if base_checks { "" } else { ", base unchecked" };
+        let checked = if small_checks { "" } else { ", base unchecked" };
         println!("{}x{}, {} bytes, {payload:?}, {profile:?}{checked}", image.width, image.height, stream.len());
         for outcomes in every_position(&clean, &stream) {
             outcomes.print();
@@ -183,8 +183,8 @@ fn regions_of_damaged_streams() {
         let image = pictures::crop(round, round, 2, 150, 111);
         let payload = if round % 2 == 0 { Payload::Packed } else { Payload::Tokens };
         let quality = [0, 3, 5][round % 3];
-        let base_checks = round % 4 < 2;
-        let options = StreamOptions { payload, base_checks, max_bytes: Some(3000), ..StreamOptions::default() };
+        let small_checks = round % 4 < 2;
+        let options = StreamOptions { payload, small_checks, max_bytes: Some(3000), ..StreamOptions::default() };
         let encode_options = EncodeOptions { quality, ..EncodeOptions::default() };
         let mut stream = encode(&image.as_ref(), &encode_options, &options).unwrap();
         for _ in 0..round % 8 {
@@ -279,5 +279,20 @@ fn noise_behind_a_header() {
             let (same, _) = pgf_resilient::rewrite(&clean, None, &options).unwrap();
             decode(&same, &DecodeOptions { strict: true, ..options }).unwrap();
         }
+    }
+}
+
+/// The plane of a deep address is any byte, 255 too.
+#[test]
+fn no_plane_is_too_high_for_an_address() {
+    let image = pictures::in_mode(&pictures::crop(0, 1, 2, 40, 33), Mode::Gray16, 1);
+    let stream = encode(&image.as_ref(), &EncodeOptions::default(), &StreamOptions::default()).unwrap();
+    let first =
+        segments(&stream, &Limits::default()).unwrap().into_iter().find(|s| matches!(s.kind, Kind::Planes { .. }));
+    let start = first.unwrap().bytes.start;
+    for kind in 0x0F..=0xFE {
+        let mut wrong = stream.clone();
+        wrong[start + 1..start + 4].copy_from_slice(&[kind, 0xFF, 0]);
+        assert_eq!((show(&wrong).width, show(&wrong).height), (40, 33));
     }
 }

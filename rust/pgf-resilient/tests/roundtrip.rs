@@ -23,14 +23,14 @@ fn options() -> impl Strategy<Value = StreamOptions> {
     ];
     let checks = (any::<bool>(), any::<bool>());
     (payload(), profile, order, first, prop::sample::select(vec![1.0, 0.5]), checks).prop_map(
-        |(payload, profile, order, first, chroma, (base_checks, checks))| StreamOptions {
+        |(payload, profile, order, first, chroma, (small_checks, checks))| StreamOptions {
             payload,
             profile,
             order,
             first,
             chroma,
             max_bytes: None,
-            base_checks,
+            small_checks,
             checks,
         },
     )
@@ -138,11 +138,11 @@ fn check_roundtrip(what: &str, coefficients: &Coefficients, options: &StreamOpti
     assert!(back == stream, "{what}: the payload changed and back");
     let (same, _) = rewrite(&stream, None, &lenient).unwrap();
     assert!(same == stream, "{what}: written again");
-    let form = |base_checks| Form { base_checks: Some(base_checks), ..Form::default() };
-    let (there, _) = rewrite(&stream, form(!plain.base_checks), &lenient).unwrap();
-    assert_eq!(read_picture(&there).unwrap().base_checks, !plain.base_checks, "{what}: other checks");
+    let form = |small_checks| Form { small_checks: Some(small_checks), ..Form::default() };
+    let (there, _) = rewrite(&stream, form(!plain.small_checks), &lenient).unwrap();
+    assert_eq!(read_picture(&there).unwrap().small_checks, !plain.small_checks, "{what}: other checks");
     assert_eq!(difference(&coefficients_of(&there), coefficients), None, "{what}: other checks");
-    let (back, _) = rewrite(&there, form(plain.base_checks), &lenient).unwrap();
+    let (back, _) = rewrite(&there, form(plain.small_checks), &lenient).unwrap();
     assert!(back == stream, "{what}: the checks changed and back");
 }
 
@@ -196,4 +196,26 @@ fn vectors_come_back() {
         }
     }
     assert!(same > 140, "only {same}");
+}
+
+/// Damaged files of 8-bit modes have coefficients that 16 bits do not hold.
+#[test]
+fn coefficients_beyond_sixteen_bits_survive() {
+    let image = pictures::in_mode(&pictures::crop(0, 3, 2, 21, 17), Mode::Gray, 1);
+    let header = *analyse(&image.as_ref(), &EncodeOptions::default()).unwrap().header();
+    for value in [16_383, 16_384, 32_767, 32_768, 34_000, 65_535, 65_536, 1 << 20] {
+        for (band, sign) in [(Band::LL, 1), (Band::LL, -1), (Band::HH, 1), (Band::HH, -1)] {
+            let limits = Limits::default();
+            let flags = pgf::flags::CURRENT;
+            let mut all = Coefficients::zeroed(&header, flags, true, None, Vec::new(), &limits).unwrap();
+            let mut rows = all.rows_mut(0, header.levels, band).unwrap();
+            let pgf::RowMut::Wide(row) = rows.row(3) else { panic!("32 bits were asked for") };
+            row[2] = sign * value;
+            for payload in [Payload::Packed, Payload::Tokens] {
+                let stream = write(&all, &StreamOptions { payload, ..StreamOptions::default() }).unwrap();
+                let (again, _) = read_coefficients(&stream, &pgf_resilient::DecodeOptions::default()).unwrap();
+                assert_eq!(write_coefficients(&again), write_coefficients(&all), "{band:?} {}", sign * value);
+            }
+        }
+    }
 }

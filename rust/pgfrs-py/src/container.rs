@@ -121,7 +121,7 @@ pub fn transcode(data: &[u8], stream: bool, form: Form, limits: &Limits) -> Resu
             let usual = pgf_resilient::StreamOptions::default();
             let options = pgf_resilient::StreamOptions {
                 payload: form.payload.unwrap_or(usual.payload),
-                base_checks: form.base_checks.unwrap_or(usual.base_checks),
+                small_checks: form.small_checks.unwrap_or(usual.small_checks),
                 ..usual
             };
             pgf_resilient::write(&coefficients, &options)

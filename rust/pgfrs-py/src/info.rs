@@ -84,10 +84,10 @@ impl ImageInfo {
         self.stream.map(|picture| payload_name(picture.payload))
     }
 
-    /// Whether two check bytes stand behind every 16 base values of a `.pgfr` stream; None for `.pgf`.
+    /// Whether base chunks and contents of a `.pgfr` stream hold small checks; None for `.pgf`.
     #[getter]
-    fn base_checks(&self) -> Option<bool> {
-        self.stream.map(|picture| picture.base_checks)
+    fn small_checks(&self) -> Option<bool> {
+        self.stream.map(|picture| picture.small_checks)
     }
 
     /// Major version of the format that wrote the file: 2 to 7 for `.pgf`, 1 for `.pgfr`.

@@ -183,8 +183,9 @@ mod _pgfrs {
     ///     first: of a stream: (left, top, right, bottom) in pixels, a region whose detail comes first.
     ///     chroma_weight: of a stream: weight of the colour differences in the order, above 0; 1 is least squared error
     ///         of red, green and blue, less brings the luma earlier.
-    ///     base_checks: of a stream: two check bytes behind every 16 values of the base, with which a reader mends one
-    ///         wrong, lost or extra byte of them. Sums are noise to a model that writes without a mask.
+    ///     small_checks: of a stream: two check bytes behind every 16 values of the base, with which a reader mends one
+    ///         wrong, lost or extra byte of them, and a few bits in what every segment has anyway, which tell most wrong
+    ///         bytes. Such sums are noise to a model that writes without a mask.
     ///     checks: of a stream: add advisory CRC-32 checks about every 512 bytes.
     ///     user_data: opaque bytes to carry along.
     ///     palette: for mode ``"indexed"``, uint8 of shape (n, 3) or (n, 4), n at most 256.
@@ -206,7 +207,7 @@ mod _pgfrs {
     #[pyo3(signature = (image: "numpy.typing.ArrayLike", /, *, format="pgf", quality=0, levels=None, mode=None, roi=false, payload="packed",
         max_bytes=None, user_data: "typing_extensions.Buffer | None" = None,
         palette: "numpy.typing.NDArray[numpy.uint8] | None" = None, used_bits=None, favor_speed=false,
-        profile="default", order="best", first: "tuple[int, int, int, int] | None" = None, chroma_weight=1.0, base_checks=true,
+        profile="default", order="best", first: "tuple[int, int, int, int] | None" = None, chroma_weight=1.0, small_checks=true,
         checks=false, num_threads=1, out: "typing_extensions.Buffer | None" = None) -> "bytes")]
     #[allow(clippy::too_many_arguments)]
     fn encode<'py>(
@@ -227,13 +228,13 @@ mod _pgfrs {
         order: &str,
         first: Option<(i64, i64, i64, i64)>,
         chroma_weight: f64,
-        base_checks: bool,
+        small_checks: bool,
         checks: bool,
         num_threads: i64,
         out: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let threads = check_threads(num_threads)?;
-        let stream = Streaming::new(payload, profile, order, first, chroma_weight, base_checks, checks)?;
+        let stream = Streaming::new(payload, profile, order, first, chroma_weight, small_checks, checks)?;
         #[rustfmt::skip]
         let encoding = encoding(
             format, quality, levels, roi, max_bytes, user_data, palette, used_bits, stream, favor_speed,
@@ -454,23 +455,23 @@ mod _pgfrs {
     /// Change the container, or the payload of a stream; the coefficients stay the same and the wavelet is not redone.
     ///
     /// ``format`` is ``"pgf"`` or ``"pgfr"``; ``payload``, for ``"pgfr"``, is ``"packed"``, ``"tokens"`` or ``None`` for
-    /// that of a stream and ``"packed"`` of a file, ``base_checks`` whether its base has checks (see :func:`encode`).
+    /// that of a stream and ``"packed"`` of a file, ``small_checks`` whether it has small checks (see :func:`encode`).
     /// Missing planes of a stream become estimates in a `.pgf`.
     ///
     /// Raises:
     ///     FormatError: the data are damaged; ``repair`` takes those.
     ///     TruncatedError: a `.pgf` that is cut.
     #[pyfunction]
-    #[pyo3(signature = (data: "typing_extensions.Buffer", format, /, *, payload=None, base_checks=None))]
+    #[pyo3(signature = (data: "typing_extensions.Buffer", format, /, *, payload=None, small_checks=None))]
     fn transcode<'py>(
         py: Python<'py>,
         data: &Bound<'py, PyAny>,
         format: &str,
         payload: Option<&str>,
-        base_checks: Option<bool>,
+        small_checks: Option<bool>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let stream = is_stream(format)?;
-        let form = pgf_resilient::Form { payload: payload.map(parse_payload).transpose()?, base_checks };
+        let form = pgf_resilient::Form { payload: payload.map(parse_payload).transpose()?, small_checks };
         let data = Data::extract(data)?;
         let bytes = data.bytes();
         let file = py
@@ -506,7 +507,7 @@ mod _pgfrs {
     #[pyo3(signature = (images: "collections.abc.Iterable[numpy.typing.ArrayLike]", /, *, num_threads=1, format="pgf", quality=0, levels=None, mode=None, roi=false,
         payload="packed", max_bytes=None, user_data: "typing_extensions.Buffer | None" = None,
         palette: "numpy.typing.NDArray[numpy.uint8] | None" = None, used_bits=None, favor_speed=false, profile="default", order="best",
-        first: "tuple[int, int, int, int] | None" = None, chroma_weight=1.0, base_checks=true, checks=false) -> "list[bytes | Exception]")]
+        first: "tuple[int, int, int, int] | None" = None, chroma_weight=1.0, small_checks=true, checks=false) -> "list[bytes | Exception]")]
     #[allow(clippy::too_many_arguments)]
     fn encode_batch<'py>(
         py: Python<'py>,
@@ -527,11 +528,11 @@ mod _pgfrs {
         order: &str,
         first: Option<(i64, i64, i64, i64)>,
         chroma_weight: f64,
-        base_checks: bool,
+        small_checks: bool,
         checks: bool,
     ) -> PyResult<Bound<'py, PyList>> {
         let threads = check_threads(num_threads)?;
-        let stream = Streaming::new(payload, profile, order, first, chroma_weight, base_checks, checks)?;
+        let stream = Streaming::new(payload, profile, order, first, chroma_weight, small_checks, checks)?;
         #[rustfmt::skip]
         let encoding = encoding(
             format, quality, levels, roi, max_bytes, user_data, palette, used_bits, stream, favor_speed,

@@ -1,5 +1,6 @@
 //! Checks that hold for any bytes; each panics where one does not.
 
+#[allow(clippy::duplicate_mod)]
 mod choices;
 mod decode;
 mod encode;

@@ -1,7 +1,7 @@
 //! Checks of `.pgfr` streams that hold for any bytes; each panics where one does not.
 
-// Shared with the checks of files, which ask for more.
-#[allow(dead_code)]
+// Shared with the checks of files, which ask for more and are not always compiled with these.
+#[allow(dead_code, clippy::duplicate_mod)]
 #[path = "../checks/choices.rs"]
 mod choices;
 
@@ -25,7 +25,8 @@ const SMALL: u64 = 1 << 16;
 /// The longest time that a reading of a few kilobytes may take, with the checks of a fuzzing build in it.
 const LONGEST: Duration = Duration::from_secs(10);
 
-fn whole() -> DecodeOptions {
+/// The whole picture within [`LIMITS`].
+pub fn whole() -> DecodeOptions {
     DecodeOptions { limits: LIMITS, ..DecodeOptions::default() }
 }
 
@@ -73,9 +74,16 @@ fn region(data: &[u8], header: &pgf::Header) {
         (start, start + 1 + choices.below(size - start))
     };
     let ((left, right), (top, bottom)) = (span(header.width), span(header.height));
-    let full = decode(data, &DecodeOptions { level, ..whole() }).expect("it was decoded").0;
-    let options = DecodeOptions { level, region: Some(Rect { left, top, right, bottom }), ..whole() };
-    let (part, _) = decode(data, &options).expect("it was decoded");
+    region_is_crop(data, level, Rect { left, top, right, bottom }, false);
+}
+
+/// A region at a level is the crop of the level, damaged or not.
+pub fn region_is_crop(data: &[u8], level: u8, region: Rect, trusting: bool) {
+    let options = DecodeOptions { level, trusting, ..whole() };
+    let Ok((full, _)) = decode(data, &options) else { return };
+    let Rect { left, top, .. } = region;
+    let options = DecodeOptions { region: Some(region), ..options };
+    let (part, _) = decode(data, &options).expect("the whole was decoded");
     let shrink = |n: u32| ((u64::from(n) + (1 << level) - 1) >> level) as u32;
     let (x, y) = (shrink(left).min(full.width - part.width), shrink(top).min(full.height - part.height));
     assert_eq!(part.samples, crop(&full, (x, y, part.width, part.height)), "level {level}, {:?}", options.region);
@@ -89,11 +97,16 @@ pub fn repair(data: &[u8]) {
     while !choices.is_empty() && !stream.is_empty() {
         damage(&mut stream, &mut choices);
     }
+    repairs(&stream);
+}
+
+/// What is repaired is clean and shows the same, as a stream in both payloads and as a `.pgf` file.
+pub fn repairs(stream: &[u8]) {
     let start = Instant::now();
-    let Ok((image, _)) = decode(&stream, &whole()) else { return };
+    let Ok((image, _)) = decode(stream, &whole()) else { return };
     assert!(start.elapsed() < LONGEST, "{:?} for {} bytes", start.elapsed(), stream.len());
     for payload in [Payload::Packed, Payload::Tokens] {
-        let (clean, _) = rewrite(&stream, Some(payload), &whole()).expect("it was decoded");
+        let (clean, _) = rewrite(stream, Some(payload), &whole()).expect("it was decoded");
         let strictly = DecodeOptions { strict: true, ..whole() };
         let (again, report) = match decode(&clean, &strictly) {
             Ok(decoded) => decoded,
@@ -105,7 +118,7 @@ pub fn repair(data: &[u8]) {
         // Base values that damage made outliers are clamped by what is around them, then those around by them.
         assert_eq!(clean.len(), once_more.len(), "a repaired stream changes when it is repaired again");
     }
-    let (coefficients, _) = read_coefficients(&stream, &whole()).expect("it was decoded");
+    let (coefficients, _) = read_coefficients(stream, &whole()).expect("it was decoded");
     // Estimates at full depth may be too noisy for a macroblock of PGF; everything else is written.
     if let Ok(file) = pgf::write_coefficients(&coefficients) {
         let options = pgf::DecodeOptions { strict: true, limits: LIMITS, ..pgf::DecodeOptions::default() };

@@ -6,9 +6,9 @@ use super::{Chains, FINISHED, First, Frame, Grammar, Mask, NOT_BEGUN, Opening, P
 use super::{PackedPlane, TokenPlane};
 use crate::base;
 use crate::note::{self, Note};
+use crate::opening::{PALETTE_CHUNK, USER_CHUNK, USER_DIGITS};
 use crate::picture::{Payload, Picture};
 use crate::segment::{Address, DEEP_KIND, DETAIL, KINDS, SHORT_KIND, code};
-use crate::writer::{PALETTE_CHUNK, USER_CHUNK, USER_DIGITS};
 use pgf::Mode;
 
 /// Bytes of the sum in a check.
@@ -313,10 +313,10 @@ impl Grammar {
         if first && frame.is_coarse(block) {
             self.capture = Some(Vec::new());
         }
+        let address = Address { block, plane, count, first };
         self.place = match frame.picture.payload {
-            Payload::Tokens => Place::Tokens(TokenPlane::new(frame, &self.chains, block, plane, count)),
+            Payload::Tokens => Place::Tokens(TokenPlane::new(frame, &self.chains, &address)),
             Payload::Packed => {
-                let address = Address { block, plane, count, first };
                 Place::Packed(Box::new(PackedPlane::new(frame, &self.chains, (block, plane, count), &address)))
             }
         };

@@ -1,8 +1,10 @@
 //! A plane of tokens, byte by byte: how many coefficients are left and which of a part become significant.
 
 use super::{Chains, Frame, Mask, Room};
+use crate::check::Check;
+use crate::segment::{Address, check_of};
 use crate::tile::is_active;
-use crate::tokens::{BITS_PER_BYTE, LONGEST_RUN, PAIR_GAPS, PAIR_RUNS, PAIRS, REST, ZEROS};
+use crate::tokens::{BITS_PER_BYTE, LONGEST_RUN, MOST_REST, PAIR_GAPS, PAIR_RUNS, PAIRS, REST, ZEROS};
 
 /// Parts of a block at most: two planes of LL and of three levels.
 pub(super) const MOST_PARTS: usize = 20;
@@ -24,6 +26,8 @@ pub(super) struct TokenPlane {
     /// The plane that is read, and how many are left with it.
     plane: u8,
     planes: u8,
+    /// The check behind the bytes before.
+    check: Check,
     /// Whether the list has ended.
     refining: bool,
     before: Before,
@@ -40,11 +44,13 @@ pub(super) struct TokenPlane {
 }
 
 impl TokenPlane {
-    pub fn new(frame: &Frame, chains: &Chains, block: usize, plane: u8, planes: u8) -> TokenPlane {
+    pub fn new(frame: &Frame, chains: &Chains, address: &Address) -> TokenPlane {
+        let Address { block, plane, count: planes, .. } = *address;
         let mut out = TokenPlane {
             block,
             plane,
             planes,
+            check: check_of(&frame.picture, &frame.geometry, address),
             refining: false,
             before: Before::Other,
             part: 0,
@@ -110,7 +116,8 @@ impl TokenPlane {
             mask.insert(ZEROS);
         }
         if self.before != Before::Zeros {
-            mask.insert(REST);
+            // The last list of the segment holds the check.
+            mask.insert(if self.planes == 1 { self.check.rest() } else { REST });
         }
         mask
     }
@@ -123,7 +130,7 @@ impl TokenPlane {
             self.refine -= self.refine.min(BITS_PER_BYTE);
         } else {
             match byte {
-                REST => self.refining = true,
+                REST..=MOST_REST => self.refining = true,
                 ZEROS => {
                     self.skip(LONGEST_RUN as u32);
                     self.before = Before::Zeros;
@@ -141,6 +148,7 @@ impl TokenPlane {
                 }
             }
         }
+        self.check = self.check.with(byte);
         if self.refining && self.refine == 0 {
             self.planes -= 1;
             if self.planes > 0 {

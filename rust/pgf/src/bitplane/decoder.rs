@@ -286,7 +286,8 @@ impl BlockDecoder {
         }
         let fields = PlaneFields::read(code, position);
         let mut open = (0..count).filter(|i| before[i / 64] >> (i % 64) & 1 == 0);
-        let mut found = Vec::new();
+        // A macroblock has no more coefficients than 16 bits count.
+        let mut found: Vec<(u16, bool)> = Vec::new();
         let mut arrived = false;
         match fields.form {
             Form::A => {
@@ -305,16 +306,20 @@ impl BlockDecoder {
                     k = log.saturating_sub(1);
                     arrived = true;
                     match open.nth(run) {
-                        Some(i) => found.push((i, negative)),
+                        Some(i) => found.push((i as u16, negative)),
                         None => break,
                     }
                 }
             }
             Form::B | Form::C => {
-                let list: Vec<(usize, bool)> =
-                    open.enumerate().map_while(|(j, i)| bit(fields.significance + j).map(|b| (i, b))).collect();
-                arrived = !list.is_empty();
-                let hits: Vec<usize> = list.into_iter().filter(|(_, one)| *one).map(|(i, _)| i).collect();
+                let mut hits: Vec<u16> = Vec::new();
+                for (j, i) in open.enumerate() {
+                    let Some(one) = bit(fields.significance + j) else { break };
+                    arrived = true;
+                    if one {
+                        hits.push(i as u16);
+                    }
+                }
                 if fields.form == Form::B {
                     read_sign_runs(code, fields.code, hits.len(), &mut self.signs);
                 }
@@ -328,6 +333,7 @@ impl BlockDecoder {
             }
         }
         for (i, negative) in found {
+            let i = usize::from(i);
             self.store.planes[p][i / 64] |= 1 << (i % 64);
             self.store.signs[i / 64] |= u64::from(negative) << (i % 64);
             self.significant[i / 64] |= 1 << (i % 64);

@@ -1,0 +1,100 @@
+//! The pieces before all detail: header, base, the header again, and what else a file holds.
+
+use crate::base;
+use crate::conceal;
+use crate::note::Note;
+use crate::picture::Picture;
+use crate::reader::Contents;
+use crate::segment::{code, stuff, write_number};
+use pgf::Palette;
+
+/// Palette entries in a piece.
+pub(crate) const PALETTE_CHUNK: usize = 16;
+/// Bytes of user data in a piece.
+pub(crate) const USER_CHUNK: usize = 64;
+/// Digits of the index of a piece of user data.
+pub(crate) const USER_DIGITS: usize = 4;
+
+/// What a file carries besides coefficients.
+pub(crate) struct Extras<'a> {
+    pub note: Note,
+    pub palette: Option<&'a Palette>,
+    pub user_data: &'a [u8],
+}
+
+/// The pieces before all detail: header, base, the header again, and what else the file holds.
+pub(crate) fn opening(picture: &Picture, bases: &[Vec<Option<u8>>], extras: &Extras<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_header(picture, &mut out);
+    write_bases(picture, bases, &mut out);
+    write_header(picture, &mut out);
+    extras.note.write(picture, &mut out);
+    write_extras(extras, &mut out);
+    out
+}
+
+/// The opening of a stream that was read; base values that are missing in a chunk are filled in.
+pub(crate) fn opening_again(contents: &Contents<'_>, picture: &Picture) -> Vec<u8> {
+    let bases: Vec<Vec<Option<u8>>> = contents
+        .bases
+        .iter()
+        .enumerate()
+        .map(|(plane, values)| {
+            let (width, height) = base::size(picture, plane);
+            let complete = conceal::complete_base(values, width, picture.outlier[usize::from(plane > 0)]);
+            let mut known = vec![None; width * height];
+            let order: Vec<usize> = base::order(width, height).map(|(x, y)| y * width + x).collect();
+            for chunk in order.chunks(base::CHUNK).filter(|c| c.iter().any(|i| values[*i].is_some())) {
+                for &i in chunk {
+                    known[i] = Some(complete[i]);
+                }
+            }
+            known
+        })
+        .collect();
+    let palette = contents.palette.as_deref();
+    opening(picture, &bases, &Extras { note: contents.note, palette, user_data: &contents.user_data })
+}
+
+pub(crate) fn write_header(picture: &Picture, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0xFF, code::PICTURE]);
+    out.extend_from_slice(&picture.to_bytes());
+}
+
+/// Chunks of base values; those of which nothing is known are left out.
+pub(crate) fn write_bases(picture: &Picture, bases: &[Vec<Option<u8>>], out: &mut Vec<u8>) {
+    for (plane, base) in bases.iter().enumerate() {
+        let (width, height) = base::size(picture, plane);
+        let digits = crate::block::digits_for(base::chunks(width, height));
+        let values: Vec<Option<u8>> = base::order(width, height).map(|(x, y)| base[y * width + x]).collect();
+        for (index, chunk) in values.chunks(base::CHUNK).enumerate() {
+            let Some(chunk) = chunk.iter().copied().collect::<Option<Vec<u8>>>() else { continue };
+            out.extend_from_slice(&[0xFF, code::BASE + plane as u8]);
+            write_number(index, digits, out);
+            out.extend_from_slice(&chunk);
+            if picture.small_checks {
+                out.extend_from_slice(&base::Sums::of((plane, index), &chunk).bytes());
+            }
+        }
+    }
+}
+
+/// Palette entries and user data in chunks.
+fn write_extras(extras: &Extras<'_>, out: &mut Vec<u8>) {
+    if let Some(palette) = extras.palette {
+        for (index, entries) in palette.chunks(PALETTE_CHUNK).enumerate() {
+            out.extend_from_slice(&[0xFF, code::PALETTE, index as u8]);
+            stuff(entries.as_flattened(), out);
+        }
+    }
+    let data = extras.user_data;
+    if !data.is_empty() {
+        // A chunk that is not full says that it is the last.
+        let last = data.len().is_multiple_of(USER_CHUNK).then_some(&[][..]);
+        for (index, chunk) in data.chunks(USER_CHUNK).chain(last).enumerate() {
+            out.extend_from_slice(&[0xFF, code::USER]);
+            write_number(index, USER_DIGITS, out);
+            stuff(chunk, out);
+        }
+    }
+}
