@@ -5,10 +5,14 @@
 //! zune-jpeg's time and without a resize behind it. (At full size this decoder took a quarter more time than zune-jpeg.)
 //! Whatever is not in order or not baseline goes through zune-jpeg, whose word on broken files is final.
 
+mod blocks;
 mod headers;
 mod huffman;
 mod idct;
 mod scan;
+mod streams;
+#[cfg(test)]
+mod tests;
 mod upsample;
 
 use crate::colour::Raw;
