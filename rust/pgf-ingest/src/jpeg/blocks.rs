@@ -55,6 +55,8 @@ pub(super) struct Mcus<'a> {
     pub first: usize,
     /// How many there are to a row.
     pub row: usize,
+    /// How many there are between restarts.
+    pub interval: usize,
 }
 
 /// Transforms them and puts the samples where they belong.
@@ -112,6 +114,9 @@ fn component<const SIDE: usize, const SIZE: usize, const LANES: usize>(
         let (column, row) = ((mcus.first + done) % mcus.row, (mcus.first + done) / mcus.row);
         let group = (LANES / across / SIDE).min(count - done).min(mcus.row - column);
         for (n, mcu) in mcus.values[done * whole..].chunks_exact(whole).take(group).enumerate() {
+            if (mcus.first + done + n).is_multiple_of(mcus.interval) {
+                *last_dc = 0;
+            }
             for (y, line) in coefficients.iter_mut().take(down).enumerate() {
                 for x in 0..across {
                     let begin = offset + (y * across + x) * SIZE;

@@ -36,7 +36,7 @@ struct Kept {
     work: Work,
     /// Whether the last file was left in the middle, and its coefficients with it.
     littered: bool,
-    /// What the tables of codes were made of: whether passing over, for DC coefficients, and the words of the file.
+    /// What the tables of codes are for and how the file that brought them spells them.
     tables: Vec<(Kind, Vec<u8>)>,
     data: Vec<u8>,
 }
@@ -45,6 +45,7 @@ struct Kept {
 enum Kind {
     Dc,
     Ac,
+    /// AC coefficients that are passed over.
     Skip,
 }
 
@@ -57,8 +58,7 @@ thread_local! {
 /// Components of half the size both ways are reduced by half as much: they need no enlarging then.
 pub(super) fn planes(headers: &Headers<'_>, reduction: usize) -> Option<Vec<Plane>> {
     // Taken out meanwhile: should this panic, the next file begins anew.
-    let kept = KEPT.take();
-    let mut kept = kept.unwrap_or_else(|| Kept::new());
+    let mut kept = KEPT.take().unwrap_or_else(Kept::new);
     let planes = planes_with(headers, reduction, &mut kept);
     if kept.data.capacity() > MOST_KEPT {
         kept.data = Vec::new();
@@ -73,7 +73,7 @@ impl Kept {
     }
 
     /// The numbers of these tables; `None` if they are too many or not in order.
-    fn tables<'a>(&mut self, wanted: &[(Kind, &'a [u8])]) -> Option<Vec<usize>> {
+    fn tables(&mut self, wanted: &[(Kind, &[u8])]) -> Option<Vec<usize>> {
         let missing = wanted.iter().filter(|(kind, spec)| !self.tables.iter().any(|(k, s)| k == kind && s == spec));
         if self.tables.len() + missing.count() > TABLES {
             self.tables.clear();
@@ -136,6 +136,8 @@ fn planes_with(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Opti
         transforms,
         planes,
         row: across,
+        total: across * down,
+        interval: if headers.restart == 0 { across * down } else { headers.restart },
         whole: blocks.iter().map(|block| block.size).sum(),
         end: 0,
         done: 0,
@@ -143,11 +145,14 @@ fn planes_with(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Opti
         lanes: VecDeque::new(),
         free: (0..MOST).map(|n| n * REGION).collect(),
     };
-    let (total, mut start) = (across * down, 0);
-    let interval = if headers.restart == 0 { total } else { headers.restart };
-    for end in ends {
-        decoding.segment(start, end, interval.min(total - decoding.done))?;
-        start = end;
+    if headers.restart > 0 && decoding.interval * decoding.whole <= REGION / 2 {
+        decoding.segments(&ends)?;
+    } else {
+        let mut start = 0;
+        for end in ends {
+            decoding.segment(start, end)?;
+            start = end;
+        }
     }
     let planes = decoding.planes;
     kept.littered = false;
@@ -235,8 +240,10 @@ struct Decoding<'a> {
     data: &'a [u8],
     transforms: Vec<Transform>,
     planes: Vec<Plane>,
-    /// MCUs to a row.
+    /// MCUs to a row, of the picture, and between two restarts.
     row: usize,
+    total: usize,
+    interval: usize,
     /// Coefficients of an MCU in the buffer.
     whole: usize,
     /// The last bit of the segment.
@@ -250,12 +257,73 @@ struct Decoding<'a> {
 }
 
 impl Decoding<'_> {
-    /// Decodes the MCUs of the bytes between two restarts.
-    fn segment(&mut self, start: usize, end: usize, count: usize) -> Option<()> {
-        (self.left, self.end) = (count, 8 * end);
-        for transform in &mut self.transforms {
-            transform.last_dc = 0;
+    /// Decodes whole segments, each stream some that follow each other.
+    fn segments(&mut self, ends: &[usize]) -> Option<()> {
+        let start = |number: usize| if number == 0 { 0 } else { 8 * ends[number - 1] };
+        let count = |number: usize| self.interval.min(self.total - number * self.interval);
+        let most = REGION / 2 / (self.interval * self.whole);
+        let each = most.min(ends.len().div_ceil(MOST));
+        let begin = |work: &Work, number: usize, place: usize, region: usize| {
+            let mut stream = work.stream(start(number), place);
+            stream.stop = ((8 * ends[number]).saturating_sub(2 * MORE_BITS), region + REGION - 3 * MORE_ROOM);
+            stream
+        };
+        for first in (0..ends.len()).step_by(each * MOST) {
+            let lanes = (first..ends.len()).step_by(each).take(MOST);
+            // Where each is, in which segment, behind which it is done, and where the segment's coefficients end.
+            let mut lanes: Vec<(Stream, usize, usize, usize)> = lanes
+                .zip((0..).step_by(REGION))
+                .map(|(number, region)| {
+                    let stream = begin(self.work, number, region, region);
+                    (stream, number, (number + each).min(ends.len()), region + count(number) * self.whole)
+                })
+                .collect();
+            while lanes.iter().any(|(_, number, last, _)| number < last) {
+                let going: Vec<usize> = (0..lanes.len()).filter(|n| lanes[*n].1 < lanes[*n].2).collect();
+                let mut streams: Vec<Stream> = going.iter().map(|n| lanes[*n].0).collect();
+                if !streams.iter().any(Stream::stopped) {
+                    self.work.run(self.data, &mut streams);
+                    for (n, astray) in going.iter().zip(&self.work.astray) {
+                        if astray.iter().any(|place| *place < lanes[*n].3) {
+                            return None;
+                        }
+                    }
+                }
+                for (n, mut stream) in going.into_iter().zip(streams) {
+                    let (lane, number, _, end) = &mut lanes[n];
+                    if stream.stopped() {
+                        while self.work.start_of_mcu(&stream) < *end {
+                            if !self.work.walk(self.data, &mut stream) || stream.bit > 8 * ends[*number] {
+                                return None;
+                            }
+                        }
+                        self.work.values[*end..stream.place.max(*end) + MORE_ROOM].fill(0);
+                        *number += 1;
+                        if *number < ends.len() {
+                            stream = begin(self.work, *number, *end, n * REGION);
+                            *end += count(*number) * self.whole;
+                        }
+                    }
+                    *lane = stream;
+                }
+            }
+            for (n, (.., number, end)) in lanes.into_iter().enumerate() {
+                // The last of them began the next segment already.
+                let end = if number < ends.len() { end - count(number) * self.whole } else { end };
+                let values = &self.work.values[n * REGION..end];
+                let mcus = Mcus { values, first: self.done, row: self.row, interval: self.interval };
+                blocks::transform(&mcus, &mut self.transforms, &mut self.planes);
+                self.done += values.len() / self.whole;
+                self.work.values[n * REGION..end].fill(0);
+            }
         }
+        Some(())
+    }
+
+    /// Decodes the MCUs of the bytes between two restarts.
+    fn segment(&mut self, start: usize, end: usize) -> Option<()> {
+        let count = self.interval.min(self.total - self.done);
+        (self.left, self.end) = (count, 8 * end);
         // As many as there are streams, or a multiple, so that no region overflows soon.
         let rounds = (count * self.whole * 3 / 2).div_ceil(REGION * MOST);
         let parts = (rounds * MOST).min(count / FEWEST).min((end - start) / FEWEST_BYTES).max(1);
@@ -283,9 +351,7 @@ impl Decoding<'_> {
                 self.run()?;
             }
             let front = &self.lanes[0];
-            if self.complete(front) >= self.left {
-                self.flush();
-            } else if front.stream.place >= front.stream.stop.1 {
+            if self.complete(front) >= self.left || front.stream.place >= front.stream.stop.1 {
                 self.flush();
             } else if front.stream.bit >= front.stream.stop.0 {
                 if front.last {
@@ -392,7 +458,7 @@ impl Decoding<'_> {
         let count = self.complete(front).min(self.left);
         let begun = self.work.start_of_mcu(&front.stream);
         let values = &self.work.values[front.first..front.first + count * self.whole];
-        let mcus = Mcus { values, first: self.done, row: self.row };
+        let mcus = Mcus { values, first: self.done, row: self.row, interval: self.interval };
         blocks::transform(&mcus, &mut self.transforms, &mut self.planes);
         self.done += count;
         self.left -= count;

@@ -79,7 +79,7 @@ pub(super) struct Stream {
     table: u32,
     /// Where the block is in the buffer.
     pub place: usize,
-    /// After which bit and which place it has to stop.
+    /// From which bit and which place on it has to stop.
     pub stop: (usize, usize),
 }
 
@@ -92,7 +92,7 @@ impl Stream {
     /// Whether it is where it has to stop.
     #[inline(always)]
     pub fn stopped(&self) -> bool {
-        self.bit > self.stop.0 || self.place > self.stop.1
+        self.bit >= self.stop.0 || self.place >= self.stop.1
     }
 }
 

@@ -151,7 +151,7 @@ fn file(kind: Kind, random: &mut Random) -> Vec<u8> {
             writer.bytes.extend([0xff, 0xd0 + number as u8]);
             dc = [0; 3];
         }
-        for component in 0..usize::from(count) {
+        for (component, dc) in dc.iter_mut().enumerate().take(usize::from(count)) {
             for _ in 0..if component == 0 { h * v } else { 1 } {
                 let mut coefficients = [0; 63];
                 if mcu > across * down / 2 || random.below(kind.flat) == 0 {
@@ -163,8 +163,8 @@ fn file(kind: Kind, random: &mut Random) -> Vec<u8> {
                 }
                 let value = random.below(400) as i32 - 200;
                 let table = usize::from(component > 0);
-                writer.block((&dc_spec(), &tables[table]), value - dc[component], &coefficients);
-                dc[component] = value;
+                writer.block((&dc_spec(), &tables[table]), value - *dc, &coefficients);
+                *dc = value;
             }
         }
     }
