@@ -77,7 +77,7 @@ impl Kept {
         let missing = wanted.iter().filter(|(kind, spec)| !self.tables.iter().any(|(k, s)| k == kind && s == spec));
         if self.tables.len() + missing.count() > TABLES {
             self.tables.clear();
-            self.work.codes.clear();
+            self.work.rarely.codes.clear();
         }
         wanted.iter().map(|(kind, spec)| self.table(*kind, spec)).collect()
     }
@@ -95,7 +95,7 @@ impl Kept {
             Kind::Skip => codes.fill_skipping(self.work.table(number)),
             _ => codes.fill(self.work.table(number)),
         }
-        self.work.codes.push(codes);
+        self.work.rarely.codes.push(codes);
         self.tables.push((kind, spec.to_vec()));
         Some(number)
     }
@@ -283,7 +283,7 @@ impl Decoding<'_> {
                 let mut streams: Vec<Stream> = going.iter().map(|n| lanes[*n].0).collect();
                 if !streams.iter().any(Stream::stopped) {
                     self.work.run(self.data, &mut streams);
-                    for (n, astray) in going.iter().zip(&self.work.astray) {
+                    for (n, astray) in going.iter().zip(&self.work.rarely.astray) {
                         if astray.iter().any(|place| *place < lanes[*n].3) {
                             return None;
                         }
@@ -383,7 +383,7 @@ impl Decoding<'_> {
         let going: Vec<usize> = (0..self.lanes.len()).filter(|n| !self.lanes[*n].stream.stopped()).collect();
         let mut streams: Vec<Stream> = going.iter().map(|n| self.lanes[*n].stream).collect();
         self.work.run(self.data, &mut streams);
-        for ((n, stream), astray) in going.into_iter().zip(streams).zip(&self.work.astray) {
+        for ((n, stream), astray) in going.into_iter().zip(streams).zip(&self.work.rarely.astray) {
             self.lanes[n].stream = stream;
             self.lanes[n].astray.extend(astray);
         }

@@ -22,9 +22,10 @@ pub(super) const MORE_BITS: usize = 128;
 /// Coefficients that may be written beyond where a stream has to stop.
 pub(super) const MORE_ROOM: usize = 512;
 
-/// Where the tables of codes begin, behind what follows every state of every block: first the next state and its table,
-/// then where the coefficient is put and how far the next one's block is.
-const CODES: usize = 2 * BLOCKS * STATES;
+/// Where the tables of codes begin, behind what follows every state of every block: the next state and its table.
+const CODES: usize = 2 * PLACES;
+/// Where it begins where each state's coefficient is put, and how far from there the next one's block is.
+const PLACES: usize = BLOCKS * STATES;
 /// A state that no code leads to.
 const ASTRAY: u32 = 1 << 15;
 
@@ -58,11 +59,20 @@ pub(super) struct Block {
     pub size: usize,
 }
 
+type Tables = [u32; CODES + (TABLES + 1) * ENTRIES];
+type Values = [i16; ROOM];
+
 /// Tables of the streams and what they decode.
 pub(super) struct Work {
     /// All in one array: a look needs no more than a number to find its table.
-    tables: Box<[u32; CODES + (TABLES + 1) * ENTRIES]>,
-    pub values: Box<[i16; ROOM]>,
+    tables: Box<Tables>,
+    pub values: Box<Values>,
+    pub rarely: Rarely,
+}
+
+/// What few looks need.
+#[derive(Default)]
+pub(super) struct Rarely {
     pub codes: Vec<Codes>,
     blocks: Vec<Block>,
     /// The blocks in which each stream met bits that are no code or lead beyond their block.
@@ -102,9 +112,7 @@ impl Work {
         Work {
             tables: zeros(CODES + (TABLES + 1) * ENTRIES).try_into().expect("as many"),
             values: vec![0; ROOM].into_boxed_slice().try_into().expect("as many"),
-            codes: Vec::new(),
-            blocks: Vec::new(),
-            astray: Default::default(),
+            rarely: Rarely::default(),
         }
     }
 
@@ -115,7 +123,7 @@ impl Work {
 
     /// Prepares for MCUs of these blocks.
     pub fn set_blocks(&mut self, blocks: &[Block]) {
-        self.blocks = blocks.to_vec();
+        self.rarely.blocks = blocks.to_vec();
         for (number, block) in blocks.iter().enumerate() {
             let next = (number + 1) % blocks.len();
             for state in 0..STATES {
@@ -128,28 +136,28 @@ impl Work {
                     _ => ((next * STATES) as u32, table(&blocks[next].tables, 0), block.size as u32),
                 };
                 let place = block.places[(state.max(1) - 1).min(63)];
-                let at = 2 * (number * STATES + state);
+                let at = number * STATES + state;
                 self.tables[at] = state_then | table_then << 16;
-                self.tables[at + 1] = u32::from(place) | moves << 8;
+                self.tables[PLACES + at] = u32::from(place) | moves << 8;
             }
         }
     }
 
     /// A stream whose next bit begins an MCU.
     pub fn stream(&self, bit: usize, place: usize) -> Stream {
-        let table = (self.blocks[0].tables[0] * ENTRIES) as u32;
+        let table = (self.rarely.blocks[0].tables[0] * ENTRIES) as u32;
         Stream { bit, state: 0, table, place, stop: (0, 0) }
     }
 
     /// Where in the buffer the MCU begins that the stream is in.
     pub fn start_of_mcu(&self, stream: &Stream) -> usize {
-        let before = &self.blocks[..stream.state as usize / STATES];
+        let before = &self.rarely.blocks[..stream.state as usize / STATES];
         stream.place - before.iter().map(|block| block.size).sum::<usize>()
     }
 
     /// Goes on until one of the streams has to stop.
     pub fn run(&mut self, data: &[u8], streams: &mut [Stream]) {
-        self.astray.iter_mut().for_each(Vec::clear);
+        self.rarely.astray.iter_mut().for_each(Vec::clear);
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2") {
             // SAFETY: the processor has AVX2 and BMI2.
@@ -164,12 +172,13 @@ impl Work {
 
     /// Goes on to the start of the next MCU; `false` where the stream goes astray or ends before.
     pub fn walk(&mut self, data: &[u8], stream: &mut Stream) -> bool {
-        self.astray[0].clear();
+        self.rarely.astray[0].clear();
         let begun = stream.place;
         while stream.bit <= 8 * data.len() {
-            *stream = look(self, 0, data, window(data, stream.bit), *stream).1;
+            let bits = window(data, stream.bit);
+            *stream = look(&self.tables, &mut self.values, &mut self.rarely, 0, data, bits, *stream).1;
             if stream.between() && stream.place > begun {
-                return self.astray[0].is_empty();
+                return self.rarely.astray[0].is_empty();
             }
         }
         false
@@ -196,21 +205,28 @@ fn last_bytes(data: &[u8], bit: usize) -> u64 {
 
 /// One look of a stream into its table, and what follows from it. Takes at most 31 of the bits.
 #[inline(always)]
-fn look(work: &mut Work, number: usize, data: &[u8], mut bits: u64, mut stream: Stream) -> (u64, Stream) {
-    let next = |state: u32| 2 * (state as usize % (BLOCKS * STATES));
-    let mut entry = work.tables[CODES + (bits >> (64 - LOOK)) as usize + (stream.table & 0xffff) as usize];
-    let mut state = stream.state + (entry >> 8 & 0xff);
-    let mut then = work.tables[next(state)];
+fn look(
+    tables: &Tables,
+    values: &mut Values,
+    rarely: &mut Rarely,
+    number: usize,
+    data: &[u8],
+    mut bits: u64,
+    mut stream: Stream,
+) -> (u64, Stream) {
+    let mut entry = tables[CODES + (bits >> (64 - LOOK)) as usize + (stream.table & 0xffff) as usize];
+    let mut state = (stream.state + (entry >> 8 & 0xff)) as usize % PLACES;
+    let mut then = tables[state];
     if then & ASTRAY != 0 {
         bits = window(data, stream.bit);
-        entry = rare(work, number, bits, stream.state, stream.place);
-        state = stream.state + (entry >> 8 & 0xff);
-        then = work.tables[next(state)];
+        entry = rare(rarely, number, bits, stream.state, stream.place);
+        state = (stream.state + (entry >> 8 & 0xff)) as usize % PLACES;
+        then = tables[state];
     }
-    let what = work.tables[next(state) + 1];
+    let what = tables[PLACES + state];
     bits <<= entry & 63;
     stream.bit += (entry & 63) as usize;
-    work.values[(stream.place + (what & 0xff) as usize) % ROOM] = (entry >> 16) as i16;
+    values[(stream.place + (what & 0xff) as usize) % ROOM] = (entry >> 16) as i16;
     stream.place += (what >> 8) as usize;
     stream.state = then & 0xffff;
     stream.table = then >> 16;
@@ -221,9 +237,9 @@ fn look(work: &mut Work, number: usize, data: &[u8], mut bits: u64, mut stream: 
 /// they are no code, one bit is passed over.
 #[cold]
 #[inline(never)]
-fn rare(work: &mut Work, number: usize, bits: u64, state: u32, place: usize) -> u32 {
-    let (block, state) = (&work.blocks[state as usize / STATES], state % STATES as u32);
-    let codes = &work.codes[block.codes[usize::from(state > 0)]];
+fn rare(rarely: &mut Rarely, number: usize, bits: u64, state: u32, place: usize) -> u32 {
+    let (block, state) = (&rarely.blocks[state as usize / STATES], state % STATES as u32);
+    let codes = &rarely.codes[block.codes[usize::from(state > 0)]];
     match codes.find((bits >> 48) as u32) {
         Some((length, on, size)) if !astray(state + on) => {
             let value = extend(((bits << length) >> 1 >> (63 - size)) as u32, size);
@@ -231,7 +247,7 @@ fn rare(work: &mut Work, number: usize, bits: u64, state: u32, place: usize) -> 
             (length + size) | on << 8 | if wanted { (value as u32) << 16 } else { 0 }
         }
         _ => {
-            let blocks = &mut work.astray[number];
+            let blocks = &mut rarely.astray[number];
             if blocks.last() != Some(&place) {
                 blocks.push(place);
             }
@@ -251,15 +267,17 @@ macro_rules! run {
 
         #[inline(always)]
         fn $name(work: &mut Work, data: &[u8], streams: &mut [Stream; $count]) {
+            let Work { tables, values, rarely } = work;
+            let (tables, values) = (&**tables, &mut **values);
             let [$(mut $stream),*] = *streams;
             $(let mut $bits;)*
             loop {
                 $($bits = window(data, $stream.bit);)*
-                $(($bits, $stream) = look(work, $number, data, $bits, $stream);)*
-                $((_, $stream) = look(work, $number, data, $bits, $stream);)*
+                $(($bits, $stream) = look(tables, values, rarely, $number, data, $bits, $stream);)*
+                $((_, $stream) = look(tables, values, rarely, $number, data, $bits, $stream);)*
                 $($bits = window(data, $stream.bit);)*
-                $(($bits, $stream) = look(work, $number, data, $bits, $stream);)*
-                $((_, $stream) = look(work, $number, data, $bits, $stream);)*
+                $(($bits, $stream) = look(tables, values, rarely, $number, data, $bits, $stream);)*
+                $((_, $stream) = look(tables, values, rarely, $number, data, $bits, $stream);)*
                 if $($stream.stopped())||* {
                     break;
                 }
