@@ -93,6 +93,34 @@ def test_reduced_jpegs_of_any_layout(side: int, subsampling: int, restarts: int)
         assert psnr(ours, reference) > 27
 
 
+def test_jpegs_do_not_depend_on_their_neighbours() -> None:
+    picture = photograph("coffee.png")
+    files = [
+        saved(picture, "JPEG", quality=90),
+        saved(picture, "JPEG", quality=70, progressive=True),
+        saved(picture.convert("CMYK"), "JPEG"),
+        saved(picture.convert("L"), "JPEG"),
+        saved(picture, "JPEG", subsampling=0, restart_marker_rows=1),
+        saved(picture, "JPEG", quality=98, optimize=True),
+    ]
+    generator = np.random.default_rng(7)
+    for _ in range(30):
+        damaged = bytearray(files[int(generator.integers(len(files)))])
+        for at in generator.integers(len(damaged), size=3):
+            damaged[at] = generator.integers(256)
+        files.append(bytes(damaged[: int(generator.integers(100, 2 * len(damaged)))]))
+
+    def outcomes(rows: list[bytes], num_threads: int) -> list[object]:
+        results = convert_batch(rows, size=48, quality=3, max_pixels=10**6, num_threads=num_threads)
+        return [row.data if isinstance(row, ConvertedImage) else (row.kind, row.message) for row in results]
+
+    alone = [outcomes([data], 1)[0] for data in files]
+    assert sum(isinstance(outcome, bytes) for outcome in alone) > 10
+    for num_threads in (1, 2, 3):
+        assert outcomes(files, num_threads) == alone
+        assert outcomes(files[::-1], num_threads) == alone[::-1]
+
+
 def test_gray_stays_gray_and_cmyk_becomes_rgb() -> None:
     gray = saved(photograph().convert("L"), "JPEG", quality=95)
     assert psnr(prepare_image(gray), pixels_of(gray)) > 45

@@ -13,43 +13,18 @@ const fn fixed(value: f64) -> i32 {
     (value * (1 << CONSTANT) as f64 + 0.5) as i32
 }
 
-type Lanes = [i32; 8];
-
+/// One pass of the transform of eight points; results are shifted down by `SHIFT`, rounded.
 #[inline(always)]
-fn each(f: impl Fn(usize) -> i32) -> Lanes {
-    let mut lanes = [0; 8];
-    for (i, lane) in lanes.iter_mut().enumerate() {
-        *lane = f(i);
-    }
-    lanes
-}
-
-#[inline(always)]
-fn add(a: Lanes, b: Lanes) -> Lanes {
-    each(|i| a[i].wrapping_add(b[i]))
-}
-
-#[inline(always)]
-fn sub(a: Lanes, b: Lanes) -> Lanes {
-    each(|i| a[i].wrapping_sub(b[i]))
-}
-
-#[inline(always)]
-fn times(a: Lanes, factor: i32) -> Lanes {
-    each(|i| a[i].wrapping_mul(factor))
-}
-
-/// One pass over eight columns at once; rows from `ROWS` on are zero. The result is shifted down by `SHIFT`, rounded.
-#[inline(always)]
-fn pass<const ROWS: usize, const SHIFT: i32>(rows: [Lanes; 8]) -> [Lanes; 8] {
-    let row = |n: usize| if n < ROWS { rows[n] } else { [0; 8] };
-    let z1 = times(add(row(2), row(6)), fixed(0.541196100));
-    let t2 = sub(z1, times(row(6), fixed(1.847759065)));
-    let t3 = add(z1, times(row(2), fixed(0.765366865)));
-    let t0 = times(add(row(0), row(4)), 1 << CONSTANT);
-    let t1 = times(sub(row(0), row(4)), 1 << CONSTANT);
+fn eight<const SHIFT: i32>(c: [i32; 8]) -> [i32; 8] {
+    let (add, sub) = (i32::wrapping_add, i32::wrapping_sub);
+    let times = |a: i32, factor: i32| a.wrapping_mul(factor);
+    let z1 = times(add(c[2], c[6]), fixed(0.541196100));
+    let t2 = sub(z1, times(c[6], fixed(1.847759065)));
+    let t3 = add(z1, times(c[2], fixed(0.765366865)));
+    let t0 = add(c[0], c[4]) << CONSTANT;
+    let t1 = sub(c[0], c[4]) << CONSTANT;
     let even = [add(t0, t3), add(t1, t2), sub(t1, t2), sub(t0, t3)];
-    let (o0, o1, o2, o3) = (row(7), row(5), row(3), row(1));
+    let (o0, o1, o2, o3) = (c[7], c[5], c[3], c[1]);
     let (z1, z2, z3, z4) = (add(o0, o3), add(o1, o2), add(o0, o2), add(o1, o3));
     let z5 = times(add(z3, z4), fixed(1.175875602));
     let z1 = times(z1, -fixed(0.899976223));
@@ -60,91 +35,136 @@ fn pass<const ROWS: usize, const SHIFT: i32>(rows: [Lanes; 8]) -> [Lanes; 8] {
     let o1 = add(times(o1, fixed(2.053119869)), add(z2, z4));
     let o2 = add(times(o2, fixed(3.072711026)), add(z2, z3));
     let o3 = add(times(o3, fixed(1.501321110)), add(z1, z4));
-    let odd = [o3, o2, o1, o0];
-    let round = |v: Lanes| each(|i| v[i].wrapping_add(1 << (SHIFT - 1)) >> SHIFT);
-    std::array::from_fn(|n| if n < 4 { round(add(even[n], odd[n])) } else { round(sub(even[7 - n], odd[7 - n])) })
+    let round = |v: i32| v.wrapping_add(1 << (SHIFT - 1)) >> SHIFT;
+    [
+        round(add(even[0], o3)),
+        round(add(even[1], o2)),
+        round(add(even[2], o1)),
+        round(add(even[3], o0)),
+        round(sub(even[3], o0)),
+        round(sub(even[2], o1)),
+        round(sub(even[1], o2)),
+        round(sub(even[0], o3)),
+    ]
+}
+
+/// One pass of the transform of four points, scaled by 4; results are shifted down by `SHIFT`, rounded.
+#[inline(always)]
+fn four<const SHIFT: i32>(c: [i32; 4]) -> [i32; 4] {
+    let (t0, t1) = (c[0].wrapping_add(c[2]) << 2, c[0].wrapping_sub(c[2]) << 2);
+    let (small, large) = (fixed(0.541196100), fixed(1.306562965));
+    let odd = |sum: i32| sum.wrapping_add(1 << (CONSTANT - 3)) >> (CONSTANT - 2);
+    let o0 = odd(c[1].wrapping_mul(large).wrapping_add(c[3].wrapping_mul(small)));
+    let o1 = odd(c[1].wrapping_mul(small).wrapping_sub(c[3].wrapping_mul(large)));
+    let round = |v: i32| if SHIFT > 0 { v.wrapping_add(1 << (SHIFT - 1)) >> SHIFT } else { v };
+    [round(t0.wrapping_add(o0)), round(t1.wrapping_add(o1)), round(t1.wrapping_sub(o1)), round(t0.wrapping_sub(o0))]
+}
+
+/// The rows of every block become its columns.
+///
+/// Each round interleaves the upper half of the rows with the lower one, which is a shuffle or two of vectors.
+#[inline(always)]
+fn transpose<const SIDE: usize, const LANES: usize>(from: &[[i32; LANES]; SIDE], to: &mut [[i32; LANES]; SIDE]) {
+    for left in (0..LANES).step_by(SIDE) {
+        let mut block = [[0; SIDE]; SIDE];
+        for (line, row) in block.iter_mut().zip(from) {
+            line.copy_from_slice(&row[left..left + SIDE]);
+        }
+        for _ in 0..SIDE.ilog2() {
+            let mut next = [[0; SIDE]; SIDE];
+            for i in 0..SIDE / 2 {
+                for j in 0..SIDE / 2 {
+                    next[2 * i][2 * j] = block[i][j];
+                    next[2 * i][2 * j + 1] = block[i + SIDE / 2][j];
+                    next[2 * i + 1][2 * j] = block[i][j + SIDE / 2];
+                    next[2 * i + 1][2 * j + 1] = block[i + SIDE / 2][j + SIDE / 2];
+                }
+            }
+            block = next;
+        }
+        for (line, row) in block.iter().zip(to.iter_mut()) {
+            row[left..left + SIDE].copy_from_slice(line);
+        }
+    }
+}
+
+/// Samples of blocks that are next to each other, `SIDE` lanes each, from as many coefficients.
+#[inline(always)]
+pub(super) fn inverse<const SIDE: usize, const LANES: usize>(
+    coefficients: &[[i32; LANES]; SIDE],
+    samples: &mut [[u8; LANES]; SIDE],
+) {
+    let mut first = [[0; LANES]; SIDE];
+    let mut second = [[0; LANES]; SIDE];
+    match SIDE {
+        8 | 4 => {
+            for x in 0..LANES {
+                put(pass::<SIDE, false>(&get(coefficients, x)), &mut first, x);
+            }
+            transpose(&first, &mut second);
+            for x in 0..LANES {
+                put(pass::<SIDE, true>(&get(&second, x)), &mut first, x);
+            }
+            transpose(&first, &mut second);
+        }
+        2 => {
+            for left in (0..LANES).step_by(2) {
+                let [dc, across, down, both] = [
+                    coefficients[0][left],
+                    coefficients[0][left + 1],
+                    coefficients[1][left],
+                    coefficients[1][left + 1],
+                ];
+                let (near, far) = (dc.wrapping_add(across), dc.wrapping_sub(across));
+                let (rising, falling) = (down.wrapping_add(both), down.wrapping_sub(both));
+                let round = |v: i32| v.wrapping_add(4) >> 3;
+                second[0][left] = round(near.wrapping_add(rising));
+                second[0][left + 1] = round(far.wrapping_add(falling));
+                second[1][left] = round(near.wrapping_sub(rising));
+                second[1][left + 1] = round(far.wrapping_sub(falling));
+            }
+        }
+        _ => {
+            for x in 0..LANES {
+                second[0][x] = coefficients[0][x].wrapping_add(4) >> 3;
+            }
+        }
+    }
+    for (line, values) in samples.iter_mut().zip(&second) {
+        for (sample, value) in line.iter_mut().zip(values) {
+            *sample = value.wrapping_add(128).clamp(0, 255) as u8;
+        }
+    }
 }
 
 #[inline(always)]
-fn transposed(rows: [Lanes; 8]) -> [Lanes; 8] {
-    let mut out = [[0; 8]; 8];
-    for (x, row) in rows.iter().enumerate() {
-        for (line, value) in out.iter_mut().zip(row) {
-            line[x] = *value;
-        }
+fn get<const SIDE: usize, const LANES: usize>(lines: &[[i32; LANES]; SIDE], x: usize) -> [i32; SIDE] {
+    let mut column = [0; SIDE];
+    for (value, line) in column.iter_mut().zip(lines) {
+        *value = line[x];
+    }
+    column
+}
+
+#[inline(always)]
+fn put<const SIDE: usize, const LANES: usize>(column: [i32; SIDE], lines: &mut [[i32; LANES]; SIDE], x: usize) {
+    for (value, line) in column.into_iter().zip(lines) {
+        line[x] = value;
+    }
+}
+
+/// One pass over a column, the second where `LAST`.
+#[inline(always)]
+fn pass<const SIDE: usize, const LAST: bool>(column: &[i32; SIDE]) -> [i32; SIDE] {
+    let mut out = [0; SIDE];
+    if let Some(column) = column.first_chunk::<8>() {
+        let done = if LAST { eight::<{ CONSTANT + KEPT + 3 }>(*column) } else { eight::<{ CONSTANT - KEPT }>(*column) };
+        out.copy_from_slice(&done);
+    } else if let Some(column) = column.first_chunk::<4>() {
+        // Both scaled by 4, the transform wants an eighth.
+        out.copy_from_slice(&if LAST { four::<7>(*column) } else { four::<0>(*column) });
     }
     out
-}
-
-#[inline(always)]
-fn sample(value: i32) -> u8 {
-    value.wrapping_add(128).clamp(0, 255) as u8
-}
-
-/// 8 x 8 samples into `out`, whose rows are `stride` apart; coefficients outside the first `ROWS` rows and columns are
-/// zero.
-#[inline(always)]
-pub(super) fn full<const ROWS: usize>(coefficients: &[i32; 64], out: &mut [u8], stride: usize) {
-    let mut rows = [[0; 8]; 8];
-    for (row, values) in rows.iter_mut().zip(coefficients.chunks_exact(8)) {
-        row.copy_from_slice(values);
-    }
-    let columns = pass::<ROWS, { CONSTANT - KEPT }>(rows);
-    let samples = transposed(pass::<ROWS, { CONSTANT + KEPT + 3 }>(transposed(columns)));
-    for (y, row) in samples.iter().enumerate() {
-        let mut line = [0; 8];
-        for (slot, value) in line.iter_mut().zip(row) {
-            *slot = sample(*value);
-        }
-        out[y * stride..y * stride + 8].copy_from_slice(&line);
-    }
-}
-
-/// 4 x 4 samples.
-#[inline(always)]
-pub(super) fn half(coefficients: &[i32; 64], out: &mut [u8], stride: usize) {
-    let line = |c: [i32; 4]| -> [i32; 4] {
-        let (t0, t1) = (c[0].wrapping_add(c[2]) << 2, c[0].wrapping_sub(c[2]) << 2);
-        let odd = |a: i32, b: i32| {
-            let sum = a.wrapping_mul(fixed(1.306562965)).wrapping_add(b.wrapping_mul(fixed(0.541196100)));
-            sum.wrapping_add(1 << (CONSTANT - 3)) >> (CONSTANT - 2)
-        };
-        let o0 = odd(c[1], c[3]);
-        let back = c[1].wrapping_mul(fixed(0.541196100)).wrapping_sub(c[3].wrapping_mul(fixed(1.306562965)));
-        let o1 = back.wrapping_add(1 << (CONSTANT - 3)) >> (CONSTANT - 2);
-        [t0.wrapping_add(o0), t1.wrapping_add(o1), t1.wrapping_sub(o1), t0.wrapping_sub(o0)]
-    };
-    let mut columns = [[0; 4]; 4];
-    for x in 0..4 {
-        let column = line(std::array::from_fn(|y| coefficients[8 * y + x]));
-        for y in 0..4 {
-            columns[y][x] = column[y];
-        }
-    }
-    for (y, row) in columns.into_iter().enumerate() {
-        // Each pass scaled by 4, the transform wants an eighth.
-        let row = line(row).map(|v| sample(v.wrapping_add(64) >> 7));
-        out[y * stride..y * stride + 4].copy_from_slice(&row);
-    }
-}
-
-/// 2 x 2 samples.
-#[inline(always)]
-pub(super) fn quarter(coefficients: &[i32; 64], out: &mut [u8], stride: usize) {
-    let [dc, across, down, both] = [coefficients[0], coefficients[1], coefficients[8], coefficients[9]];
-    let (left, right) = (dc.wrapping_add(across), dc.wrapping_sub(across));
-    let (rising, falling) = (down.wrapping_add(both), down.wrapping_sub(both));
-    let round = |v: i32| sample(v.wrapping_add(4) >> 3);
-    out[0] = round(left.wrapping_add(rising));
-    out[1] = round(right.wrapping_add(falling));
-    out[stride] = round(left.wrapping_sub(rising));
-    out[stride + 1] = round(right.wrapping_sub(falling));
-}
-
-/// One sample, the mean, from the DC coefficient.
-#[inline(always)]
-pub(super) fn mean(dc: i32) -> u8 {
-    sample(dc.wrapping_add(4) >> 3)
 }
 
 #[cfg(test)]
@@ -176,23 +196,32 @@ mod tests {
         })
     }
 
+    /// The second of two blocks, whose neighbour is of other coefficients.
+    fn samples<const SIDE: usize>(coefficients: &[i32; 64]) -> Vec<u8> {
+        let mut lines = [[77; 16]; SIDE];
+        for (y, line) in lines.iter_mut().enumerate() {
+            line[SIDE..2 * SIDE].copy_from_slice(&coefficients[8 * y..8 * y + SIDE]);
+        }
+        let mut out = [[0; 16]; SIDE];
+        inverse(&lines, &mut out);
+        out.iter().flat_map(|line| line[SIDE..2 * SIDE].to_vec()).collect()
+    }
+
     #[test]
     fn transforms_are_their_definitions() {
         for seed in 0..200 {
             for (n, most) in [(8, 8), (8, 4), (4, 8), (2, 8), (1, 8)] {
                 let coefficients = noise(seed, most);
-                let mut out = [0; 64];
-                match (n, most) {
-                    (8, 4) => full::<4>(&coefficients, &mut out, 8),
-                    (8, _) => full::<8>(&coefficients, &mut out, 8),
-                    (4, _) => half(&coefficients, &mut out, 8),
-                    (2, _) => quarter(&coefficients, &mut out, 8),
-                    _ => out[0] = mean(coefficients[0]),
-                }
+                let out = match n {
+                    8 => samples::<8>(&coefficients),
+                    4 => samples::<4>(&coefficients),
+                    2 => samples::<2>(&coefficients),
+                    _ => samples::<1>(&coefficients),
+                };
                 for y in 0..n {
                     for x in 0..n {
                         let exact = definition(&coefficients, n, x, y).clamp(0.0, 255.0);
-                        let found = f64::from(out[8 * y + x]);
+                        let found = f64::from(out[n * y + x]);
                         assert!((exact - found).abs() < 1.1, "{n}: {found} where {exact} is exact");
                     }
                 }

@@ -1,25 +1,29 @@
-//! From coded data to planes of samples: Huffman decoding, dequantization, inverse transform, MCU by MCU.
+//! From coded data to planes of samples.
+//!
+//! The coded data are cut into parts that [streams](super::streams) decode at the same time. Nothing in them says where
+//! a part may begin; but a decoder that begins anywhere, in the middle of a code, falls into step with the right one
+//! soon, mostly within a few MCUs, and stays in step. So the stream of a part is decoded on, MCU by MCU, until it meets
+//! the next one's at the same bit between two MCUs: from there on the next one's are the right ones, and what it decoded
+//! before is dropped. The result is that of decoding all in one go, whatever the data.
 
+use super::blocks::{self, Mcus, Transform};
 use super::headers::{Component, Headers};
-use super::huffman::{Bits, END_OF_BLOCK, Table};
-use super::idct;
+use super::huffman::Codes;
+use super::streams::{Block, MORE_BITS, MORE_ROOM, MOST, ROOM, Stream, TABLES, Work};
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::cmp::Ordering;
+use std::collections::VecDeque;
 
-/// Where the n-th coefficient of the zigzag stands in its block (figure 5 of T.81).
-#[rustfmt::skip]
-const ZIGZAG: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55,
-    62, 63,
-];
-/// The last of the zigzag inside the first four, two and one rows and columns.
-const LAST_OF_4: u32 = 24;
-const LAST_OF_2: u32 = 4;
-/// The zigzag up to here stays inside the first four rows and columns.
-const INSIDE_4: u32 = 9;
-/// Huffman tables that a thread keeps: files of one encoder share theirs.
-const MOST_TABLES: usize = 16;
+/// MCUs that a stream may need to fall into step; one that does not shows that this file's never will.
+const MOST_OUT_OF_STEP: usize = 100;
+/// Fewest MCUs worth a part of their own.
+const FEWEST: usize = 24;
+/// Fewest bytes worth a part of their own.
+const FEWEST_BYTES: usize = 256;
+/// Coefficients of the buffer for one stream; what is left is for [walking](Decoding::join) beside them.
+const REGION: usize = ROOM / MOST - MORE_ROOM;
+/// Most bytes of unstuffed data that a thread keeps for the next file.
+const MOST_KEPT: usize = 1 << 22;
 
 /// The samples of one component.
 pub(super) struct Plane {
@@ -27,64 +31,131 @@ pub(super) struct Plane {
     pub stride: usize,
 }
 
-struct Decoding<'a> {
-    component: Component,
-    dc: &'a Table,
-    ac: &'a Table,
-    quantizer: &'a [u16; 64],
-    /// Samples a block gives across and down.
-    side: usize,
-    last_dc: i32,
+/// What a thread keeps from file to file.
+struct Kept {
+    work: Work,
+    /// Whether the last file was left in the middle, and its coefficients with it.
+    littered: bool,
+    /// What the tables of codes are for and how the file that brought them spells them.
+    tables: Vec<(Kind, Vec<u8>)>,
+    data: Vec<u8>,
 }
 
-/// Whether it is for DC coefficients, what the file says of it, and the table.
-type Known = (bool, Vec<u8>, Rc<Table>);
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Dc,
+    Ac,
+    /// AC coefficients that are passed over.
+    Skip,
+}
 
 thread_local! {
-    static TABLES: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
 }
 
 /// Decodes all components at 1/`reduction` of the size; `None` if the data are cut or contradict themselves.
 ///
 /// Components of half the size both ways are reduced by half as much: they need no enlarging then.
 pub(super) fn planes(headers: &Headers<'_>, reduction: usize) -> Option<Vec<Plane>> {
-    let segments = segments(headers)?;
-    let table = |spec: Option<&[u8]>, dc: bool| table_of(spec?, dc);
-    let tables: Option<Vec<_>> = headers
-        .components
-        .iter()
-        .map(|c| Some((table(headers.dc[c.dc], true)?, table(headers.ac[c.ac], false)?)))
-        .collect();
-    let tables = tables?;
-    let mut decodings: Vec<Decoding<'_>> = headers
-        .components
-        .iter()
-        .zip(&tables)
-        .map(|(component, (dc, ac))| Decoding {
-            component: *component,
-            dc,
-            ac,
-            quantizer: &headers.quantizers[component.quantizer],
-            side: side(headers, component, reduction),
-            last_dc: 0,
-        })
-        .collect();
-    let (across, down) = mcus(headers);
-    let mut planes: Vec<Plane> = decodings
-        .iter()
-        .map(|d| {
-            let stride = across * d.component.across * d.side;
-            Plane { samples: vec![0; stride * down * d.component.down * d.side], stride }
-        })
-        .collect();
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2.
-        #[allow(unsafe_code)]
-        unsafe { decode_avx2(&segments, headers.restart, (across, down), &mut decodings, &mut planes) }?;
-        return Some(planes);
+    // Taken out meanwhile: should this panic, the next file begins anew.
+    let mut kept = KEPT.take().unwrap_or_else(Kept::new);
+    let planes = planes_with(headers, reduction, &mut kept);
+    if kept.data.capacity() > MOST_KEPT {
+        kept.data = Vec::new();
     }
-    decode(&segments, headers.restart, (across, down), &mut decodings, &mut planes)?;
+    KEPT.set(Some(kept));
+    planes
+}
+
+impl Kept {
+    fn new() -> Kept {
+        Kept { work: Work::new(), littered: false, tables: Vec::new(), data: Vec::new() }
+    }
+
+    /// The numbers of these tables; `None` if they are too many or not in order.
+    fn tables(&mut self, wanted: &[(Kind, &[u8])]) -> Option<Vec<usize>> {
+        let missing = wanted.iter().filter(|(kind, spec)| !self.tables.iter().any(|(k, s)| k == kind && s == spec));
+        if self.tables.len() + missing.count() > TABLES {
+            self.tables.clear();
+            self.work.rarely.codes.clear();
+        }
+        wanted.iter().map(|(kind, spec)| self.table(*kind, spec)).collect()
+    }
+
+    fn table(&mut self, kind: Kind, spec: &[u8]) -> Option<usize> {
+        if let Some(number) = self.tables.iter().position(|(k, s)| *k == kind && s == spec) {
+            return Some(number);
+        }
+        let codes = Codes::new(spec, kind == Kind::Dc)?;
+        let number = self.tables.len();
+        if number == TABLES {
+            return None;
+        }
+        match kind {
+            Kind::Skip => codes.fill_skipping(self.work.table(number)),
+            _ => codes.fill(self.work.table(number)),
+        }
+        self.work.rarely.codes.push(codes);
+        self.tables.push((kind, spec.to_vec()));
+        Some(number)
+    }
+}
+
+fn planes_with(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Option<Vec<Plane>> {
+    let ends = segments(headers, &mut kept.data)?;
+    let mut blocks = Vec::new();
+    let mut transforms = Vec::new();
+    let sides: Vec<usize> = headers.components.iter().map(|c| side(headers, c, reduction)).collect();
+    let mut wanted = Vec::new();
+    for (component, side) in headers.components.iter().zip(&sides) {
+        let (dc, ac) = (headers.dc[component.dc]?, headers.ac[component.ac]?);
+        // Nothing is passed over where all is wanted.
+        wanted.extend([(Kind::Dc, dc), (Kind::Ac, ac), (if *side == 8 { Kind::Ac } else { Kind::Skip }, ac)]);
+    }
+    let numbers = kept.tables(&wanted)?;
+    for ((component, side), numbers) in headers.components.iter().zip(sides).zip(numbers.as_chunks::<3>().0) {
+        let &Component { across, down, quantizer, .. } = component;
+        blocks.extend(std::iter::repeat_n(block(side, *numbers), across * down));
+        transforms.push(Transform::new(across, down, side, &headers.quantizers[quantizer]));
+    }
+    kept.work.set_blocks(&blocks);
+    let (across, down) = mcus(headers);
+    let planes = transforms
+        .iter()
+        .map(|t| {
+            let stride = across * t.across * t.side;
+            Plane { samples: vec![0; stride * down * t.down * t.side], stride }
+        })
+        .collect();
+    if std::mem::replace(&mut kept.littered, true) {
+        kept.work.values.fill(0);
+    }
+    let mut decoding = Decoding {
+        work: &mut kept.work,
+        data: &kept.data,
+        transforms,
+        planes,
+        row: across,
+        total: across * down,
+        interval: if headers.restart == 0 { across * down } else { headers.restart },
+        whole: blocks.iter().map(|block| block.size).sum(),
+        end: 0,
+        done: 0,
+        left: 0,
+        lanes: VecDeque::new(),
+        free: (0..MOST).map(|n| n * REGION).collect(),
+    };
+    if headers.restart > 0 && decoding.interval * decoding.whole <= REGION / 2 {
+        decoding.segments(&ends)?;
+    } else {
+        let mut start = 0;
+        for end in ends {
+            decoding.segment(start, end)?;
+            start = end;
+        }
+    }
+    let planes = decoding.planes;
+    kept.littered = false;
     Some(planes)
 }
 
@@ -96,169 +167,315 @@ pub(super) fn side(headers: &Headers<'_>, component: &Component, reduction: usiz
 }
 
 /// MCUs across and down.
-fn mcus(headers: &Headers<'_>) -> (usize, usize) {
+pub(super) fn mcus(headers: &Headers<'_>) -> (usize, usize) {
     let luma = &headers.components[0];
     (headers.width.div_ceil(8 * luma.across), headers.height.div_ceil(8 * luma.down))
 }
 
-fn table_of(spec: &[u8], dc: bool) -> Option<Rc<Table>> {
-    TABLES.with_borrow_mut(|known| {
-        if let Some((_, _, table)) = known.iter().find(|(d, s, _)| *d == dc && s == spec) {
-            return Some(Rc::clone(table));
-        }
-        let mut table = Table::new(spec, dc)?;
-        if !dc {
-            table.prepare_skipping();
-        }
-        let table = Rc::new(table);
-        if known.len() == MOST_TABLES {
-            known.remove(0);
-        }
-        known.push((dc, spec.to_vec(), Rc::clone(&table)));
-        Some(table)
-    })
+fn block(side: usize, tables: [usize; 3]) -> Block {
+    let place = |n: usize| blocks::place(n, side);
+    Block {
+        tables,
+        codes: [tables[0], tables[1]],
+        wanted: (0..64).rfind(|n| place(*n).is_some()).unwrap_or(0),
+        places: std::array::from_fn(|n| place(n).unwrap_or(side * side) as u8),
+        size: blocks::size(side),
+    }
 }
 
-/// The coded data between restarts, without the zeros stuffed behind bytes of 255 (F.1.2.3, B.1.1.5).
-fn segments(headers: &Headers<'_>) -> Option<Vec<Vec<u8>>> {
+/// The coded data without the zeros stuffed behind bytes of 255 (F.1.2.3, B.1.1.5), and where those between two restarts
+/// end.
+pub(super) fn segments(headers: &Headers<'_>, data: &mut Vec<u8>) -> Option<Vec<usize>> {
     let mut rest = headers.coded;
     let (across, down) = mcus(headers);
     let count = if headers.restart == 0 { 1 } else { (across * down).div_ceil(headers.restart) };
-    let mut segments = Vec::new();
-    let mut segment = Vec::with_capacity(rest.len());
+    let mut ends = Vec::new();
+    data.clear();
+    data.reserve(rest.len());
     loop {
         let Some(at) = memchr::memchr(0xff, rest) else {
-            segment.extend_from_slice(rest);
+            data.extend_from_slice(rest);
             break;
         };
         match rest.get(at + 1) {
-            Some(0) => segment.extend_from_slice(&rest[..=at]),
+            Some(0) => data.extend_from_slice(&rest[..=at]),
             Some(0xff) => {
                 // A fill byte: the marker is behind it.
-                segment.extend_from_slice(&rest[..at]);
+                data.extend_from_slice(&rest[..at]);
                 rest = &rest[at + 1..];
                 continue;
             }
-            Some(marker @ 0xd0..=0xd7) if headers.restart > 0 && usize::from(marker & 7) == segments.len() % 8 => {
-                segment.extend_from_slice(&rest[..at]);
-                segments.push(std::mem::take(&mut segment));
+            Some(marker @ 0xd0..=0xd7) if headers.restart > 0 && usize::from(marker & 7) == ends.len() % 8 => {
+                data.extend_from_slice(&rest[..at]);
+                ends.push(data.len());
             }
             _ => {
-                segment.extend_from_slice(&rest[..at]);
+                data.extend_from_slice(&rest[..at]);
                 break;
             }
         }
         rest = &rest[at + 2..];
     }
-    segments.push(segment);
-    (segments.len() == count).then_some(segments)
+    ends.push(data.len());
+    (ends.len() == count).then_some(ends)
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
-fn decode_avx2(
-    segments: &[Vec<u8>],
-    restart: usize,
-    size: (usize, usize),
-    decodings: &mut [Decoding<'_>],
-    planes: &mut [Plane],
-) -> Option<()> {
-    decode(segments, restart, size, decodings, planes)
+/// One stream and the part of the coded data that it decodes.
+struct Lane {
+    stream: Stream,
+    /// The bit that the part begins with.
+    origin: usize,
+    /// Whether no part of the segment follows.
+    last: bool,
+    /// Where its coefficients begin in the buffer, and where those that count do.
+    region: usize,
+    first: usize,
+    /// The blocks in which it went astray.
+    astray: Vec<usize>,
 }
 
-#[inline(always)]
-fn decode(
-    segments: &[Vec<u8>],
-    restart: usize,
-    (across, down): (usize, usize),
-    decodings: &mut [Decoding<'_>],
-    planes: &mut [Plane],
-) -> Option<()> {
-    let interval = if restart == 0 { across * down } else { restart };
-    let mut block = [0i32; 64];
-    for (number, segment) in segments.iter().enumerate() {
-        let mut bits = Bits::new(segment);
-        for decoding in decodings.iter_mut() {
-            decoding.last_dc = 0;
-        }
-        let first = number * interval;
-        for mcu in first..(first + interval).min(across * down) {
-            let (column, row) = (mcu % across, mcu / across);
-            for (decoding, plane) in decodings.iter_mut().zip(planes.iter_mut()) {
-                let Component { across, down, .. } = decoding.component;
-                for y in 0..down {
-                    for x in 0..across {
-                        let (left, top) = ((column * across + x) * decoding.side, (row * down + y) * decoding.side);
-                        let out = &mut plane.samples[top * plane.stride + left..];
-                        decode_block(&mut bits, decoding, &mut block, out, plane.stride)?;
+/// The decoding of a picture. The first lane is always in step.
+struct Decoding<'a> {
+    work: &'a mut Work,
+    data: &'a [u8],
+    transforms: Vec<Transform>,
+    planes: Vec<Plane>,
+    /// MCUs to a row, of the picture, and between two restarts.
+    row: usize,
+    total: usize,
+    interval: usize,
+    /// Coefficients of an MCU in the buffer.
+    whole: usize,
+    /// The last bit of the segment.
+    end: usize,
+    /// MCUs that became samples, and those that the segment still has.
+    done: usize,
+    left: usize,
+    lanes: VecDeque<Lane>,
+    /// Regions of the buffer that no lane has.
+    free: Vec<usize>,
+}
+
+impl Decoding<'_> {
+    /// Decodes whole segments, each stream some that follow each other.
+    fn segments(&mut self, ends: &[usize]) -> Option<()> {
+        let start = |number: usize| if number == 0 { 0 } else { 8 * ends[number - 1] };
+        let count = |number: usize| self.interval.min(self.total - number * self.interval);
+        let most = REGION / 2 / (self.interval * self.whole);
+        let each = most.min(ends.len().div_ceil(MOST));
+        let begin = |work: &Work, number: usize, place: usize, region: usize| {
+            let mut stream = work.stream(start(number), place);
+            stream.stop = ((8 * ends[number]).saturating_sub(2 * MORE_BITS), region + REGION - 3 * MORE_ROOM);
+            stream
+        };
+        for first in (0..ends.len()).step_by(each * MOST) {
+            let lanes = (first..ends.len()).step_by(each).take(MOST);
+            // Where each is, in which segment, behind which it is done, and where the segment's coefficients end.
+            let mut lanes: Vec<(Stream, usize, usize, usize)> = lanes
+                .zip((0..).step_by(REGION))
+                .map(|(number, region)| {
+                    let stream = begin(self.work, number, region, region);
+                    (stream, number, (number + each).min(ends.len()), region + count(number) * self.whole)
+                })
+                .collect();
+            while lanes.iter().any(|(_, number, last, _)| number < last) {
+                let going: Vec<usize> = (0..lanes.len()).filter(|n| lanes[*n].1 < lanes[*n].2).collect();
+                let mut streams: Vec<Stream> = going.iter().map(|n| lanes[*n].0).collect();
+                if !streams.iter().any(Stream::stopped) {
+                    self.work.run(self.data, &mut streams);
+                    for (n, astray) in going.iter().zip(&self.work.rarely.astray) {
+                        if astray.iter().any(|place| *place < lanes[*n].3) {
+                            return None;
+                        }
                     }
                 }
+                for (n, mut stream) in going.into_iter().zip(streams) {
+                    let (lane, number, _, end) = &mut lanes[n];
+                    if stream.stopped() {
+                        while self.work.start_of_mcu(&stream) < *end {
+                            if !self.work.walk(self.data, &mut stream) || stream.bit > 8 * ends[*number] {
+                                return None;
+                            }
+                        }
+                        self.work.values[*end..stream.place.max(*end) + MORE_ROOM].fill(0);
+                        *number += 1;
+                        if *number < ends.len() {
+                            stream = begin(self.work, *number, *end, n * REGION);
+                            *end += count(*number) * self.whole;
+                        }
+                    }
+                    *lane = stream;
+                }
             }
-            if bits.overran() {
-                return None;
+            for (n, (.., number, end)) in lanes.into_iter().enumerate() {
+                // The last of them began the next segment already.
+                let end = if number < ends.len() { end - count(number) * self.whole } else { end };
+                let values = &self.work.values[n * REGION..end];
+                let mcus = Mcus { values, first: self.done, row: self.row, interval: self.interval };
+                blocks::transform(&mcus, &mut self.transforms, &mut self.planes);
+                self.done += values.len() / self.whole;
+                self.work.values[n * REGION..end].fill(0);
             }
         }
+        Some(())
     }
-    Some(())
-}
 
-#[inline(always)]
-fn decode_block(
-    reader: &mut Bits<'_>,
-    decoding: &mut Decoding<'_>,
-    block: &mut [i32; 64],
-    out: &mut [u8],
-    stride: usize,
-) -> Option<()> {
-    // A copy of its own, so that the state stays in registers.
-    let mut bits = *reader;
-    let (_, difference) = bits.next(decoding.dc)?;
-    decoding.last_dc = decoding.last_dc.wrapping_add(difference);
-    let side = decoding.side;
-    let wanted = match side {
-        8 => 63,
-        4 => LAST_OF_4,
-        2 => LAST_OF_2,
-        _ => 0,
-    };
-    let dc = decoding.last_dc.wrapping_mul(i32::from(decoding.quantizer[0]));
-    let (mut k, mut last) = (1, 0);
-    while k <= wanted {
-        let (run, value) = bits.next(decoding.ac)?;
-        if run == END_OF_BLOCK {
-            k = 64;
-            break;
+    /// Decodes the MCUs of the bytes between two restarts.
+    fn segment(&mut self, start: usize, end: usize) -> Option<()> {
+        let count = self.interval.min(self.total - self.done);
+        (self.left, self.end) = (count, 8 * end);
+        // As many as there are streams, or a multiple, so that no region overflows soon.
+        let rounds = (count * self.whole * 3 / 2).div_ceil(REGION * MOST);
+        let parts = (rounds * MOST).min(count / FEWEST).min((end - start) / FEWEST_BYTES).max(1);
+        let bound = |part: usize| 8 * (start + (end - start) / parts * part);
+        let mut next = 0;
+        while self.left > 0 {
+            while next < parts
+                && let Some(region) = self.free.pop()
+            {
+                let mut stream = self.work.stream(bound(next), region);
+                let last = next + 1 == parts;
+                let stop = if last { self.end.saturating_sub(2 * MORE_BITS) } else { bound(next + 1) };
+                stream.stop = (stop, region + REGION - 3 * MORE_ROOM);
+                self.lanes.push_back(Lane {
+                    stream,
+                    origin: bound(next),
+                    last,
+                    region,
+                    first: region,
+                    astray: Vec::new(),
+                });
+                next += 1;
+            }
+            if !self.lanes[0].stream.stopped() {
+                self.run()?;
+            }
+            let front = &self.lanes[0];
+            if self.complete(front) >= self.left || front.stream.place >= front.stream.stop.1 {
+                self.flush();
+            } else if front.stream.bit >= front.stream.stop.0 {
+                if front.last {
+                    self.advance()?;
+                } else if !self.join()? {
+                    // Codes that never fall into step.
+                    while self.lanes.len() > 1 {
+                        self.release(1);
+                    }
+                    next = parts;
+                    let front = &mut self.lanes[0];
+                    (front.last, front.stream.stop.0) = (true, self.end.saturating_sub(2 * MORE_BITS));
+                }
+            }
         }
-        k += run;
-        if k > 63 {
-            return None;
+        while !self.lanes.is_empty() {
+            self.release(0);
         }
-        let index = k as usize;
-        block[usize::from(ZIGZAG[index])] = value.wrapping_mul(i32::from(decoding.quantizer[index]));
-        last = k;
-        k += 1;
+        Some(())
     }
-    if k < 64 {
-        bits.skip(decoding.ac, k)?;
+
+    /// MCUs of a lane that count and are complete.
+    fn complete(&self, lane: &Lane) -> usize {
+        self.work.start_of_mcu(&lane.stream).saturating_sub(lane.first) / self.whole
     }
-    *reader = bits;
-    if last == 0 || side == 1 {
-        let mean = idct::mean(dc);
-        for row in out.chunks_mut(stride).take(side) {
-            row[..side].fill(mean);
+
+    /// Lets all lanes go on that can; `None` if the first went astray.
+    fn run(&mut self) -> Option<()> {
+        let going: Vec<usize> = (0..self.lanes.len()).filter(|n| !self.lanes[*n].stream.stopped()).collect();
+        let mut streams: Vec<Stream> = going.iter().map(|n| self.lanes[*n].stream).collect();
+        self.work.run(self.data, &mut streams);
+        for ((n, stream), astray) in going.into_iter().zip(streams).zip(&self.work.rarely.astray) {
+            self.lanes[n].stream = stream;
+            self.lanes[n].astray.extend(astray);
         }
-        if last > 0 {
-            *block = [0; 64];
+        self.check()
+    }
+
+    /// `None` if the first lane went astray in an MCU that counts.
+    fn check(&self) -> Option<()> {
+        let front = &self.lanes[0];
+        let counts = front.first..front.first + self.left * self.whole;
+        (!front.astray.iter().any(|place| counts.contains(place))).then_some(())
+    }
+
+    /// Decodes the first lane up to the next end of an MCU.
+    fn advance(&mut self) -> Option<()> {
+        let stream = &mut self.lanes[0].stream;
+        (self.work.walk(self.data, stream) && stream.bit <= self.end).then_some(())
+    }
+
+    /// Goes on with the first lane until the second is in step, which then becomes the first. If that takes as many MCUs
+    /// as the second has, it is dropped; `false` if that takes too many.
+    fn join(&mut self) -> Option<bool> {
+        if !self.lanes[0].stream.between() {
+            self.advance()?;
         }
-        return Some(());
+        let most = self.complete(&self.lanes[1]);
+        let mut trial = self.work.stream(self.lanes[1].origin, MOST * REGION);
+        let (mut steps, mut passed) = (0, 0);
+        loop {
+            let front = &self.lanes[0];
+            if self.complete(front) >= self.left {
+                return Some(true);
+            }
+            match front.stream.bit.cmp(&trial.bit) {
+                Ordering::Equal => {
+                    self.flush();
+                    self.release(0);
+                    self.lanes[0].first += passed * self.whole;
+                    self.check()?;
+                    return Some(true);
+                }
+                Ordering::Less => {
+                    if front.stream.place >= front.stream.stop.1 {
+                        self.flush();
+                    }
+                    self.advance()?;
+                }
+                Ordering::Greater if passed < most => {
+                    trial.place = MOST * REGION;
+                    // It goes astray where the second lane did.
+                    self.work.walk(self.data, &mut trial);
+                    passed += 1;
+                }
+                Ordering::Greater => {
+                    let Lane { last, stream, .. } = self.lanes[1];
+                    let front = &mut self.lanes[0];
+                    (front.last, front.stream.stop.0) = (last, stream.stop.0);
+                    self.release(1);
+                    return Some(true);
+                }
+            }
+            steps += 1;
+            if steps > MOST_OUT_OF_STEP {
+                return Some(false);
+            }
+        }
     }
-    block[0] = dc;
-    match side {
-        8 if last <= INSIDE_4 => idct::full::<4>(block, out, stride),
-        8 => idct::full::<8>(block, out, stride),
-        4 => idct::half(block, out, stride),
-        _ => idct::quarter(block, out, stride),
+
+    /// Makes samples of the complete MCUs of the first lane and moves the one it is in to the start of its region.
+    fn flush(&mut self) {
+        let front = &self.lanes[0];
+        let count = self.complete(front).min(self.left);
+        let begun = self.work.start_of_mcu(&front.stream);
+        let values = &self.work.values[front.first..front.first + count * self.whole];
+        let mcus = Mcus { values, first: self.done, row: self.row, interval: self.interval };
+        blocks::transform(&mcus, &mut self.transforms, &mut self.planes);
+        self.done += count;
+        self.left -= count;
+        let front = &mut self.lanes[0];
+        let reached = front.stream.place + MORE_ROOM;
+        self.work.values.copy_within(begun..begun + self.whole, front.region);
+        self.work.values[front.region + self.whole..reached].fill(0);
+        front.stream.place -= begun - front.region;
+        front.first = front.region;
+        front.astray.clear();
     }
-    *block = [0; 64];
-    Some(())
+
+    /// Removes a lane and leaves its region empty.
+    fn release(&mut self, number: usize) {
+        if let Some(lane) = self.lanes.remove(number) {
+            self.work.values[lane.region..lane.stream.place + MORE_ROOM].fill(0);
+            self.free.push(lane.region);
+        }
+    }
 }
