@@ -134,7 +134,7 @@ def _plane(block: Block, plane: int, content: bytes, at: int) -> int:
             raise ValueError("a plane ends early")
         byte = content[at]
         at += 1
-        if byte == 0xF9:
+        if byte >= 0xF9:
             break
         if byte == 0xF8:
             place += 88

@@ -376,11 +376,6 @@ class ImageInfo:
     """
     def __repr__(self, /) -> str: ...
     @property
-    def small_checks(self, /) -> bool | None:
-        """
-        Whether two check bytes stand behind every 16 base values of a `.pgfr` stream; None for `.pgf`.
-        """
-    @property
     def bits_per_pixel(self, /) -> int:
         """
         Bits per pixel as the header states them.
@@ -458,6 +453,11 @@ class ImageInfo:
     def shape(self, /) -> tuple[int, ...]:
         """
         Shape of the decoded array: (H, W) or (H, W, C).
+        """
+    @property
+    def small_checks(self, /) -> bool | None:
+        """
+        Whether base chunks and contents of a `.pgfr` stream hold small checks; None for `.pgf`.
         """
     @property
     def used_bits_per_channel(self, /) -> int:
@@ -977,7 +977,8 @@ def encode(
         chroma_weight: of a stream: weight of the colour differences in the order, above 0; 1 is least squared error
             of red, green and blue, less brings the luma earlier.
         small_checks: of a stream: two check bytes behind every 16 values of the base, with which a reader mends one
-            wrong, lost or extra byte of them. Sums are noise to a model that writes without a mask.
+            wrong, lost or extra byte of them, and a few bits in what every segment has anyway, which tell most wrong
+            bytes. Such sums are noise to a model that writes without a mask.
         checks: of a stream: add advisory CRC-32 checks about every 512 bytes.
         user_data: opaque bytes to carry along.
         palette: for mode ``"indexed"``, uint8 of shape (n, 3) or (n, 4), n at most 256.
@@ -1146,7 +1147,7 @@ def transcode(
     Change the container, or the payload of a stream; the coefficients stay the same and the wavelet is not redone.
 
     ``format`` is ``"pgf"`` or ``"pgfr"``; ``payload``, for ``"pgfr"``, is ``"packed"``, ``"tokens"`` or ``None`` for
-    that of a stream and ``"packed"`` of a file, ``small_checks`` whether its base has checks (see :func:`encode`).
+    that of a stream and ``"packed"`` of a file, ``small_checks`` whether it has small checks (see :func:`encode`).
     Missing planes of a stream become estimates in a `.pgf`.
 
     Raises:
