@@ -128,7 +128,9 @@ impl<'a> Sound<'a> {
         let doubtful = contents.faults.first().map(|f| f.bytes.start).or(reader.tails.first().map(|t| t.start));
         let bad = |(_, fate): &(_, &Fate)| matches!(fate, Fate::Doubted | Fate::Lost);
         let lost = contents.segments.iter().zip(&reader.fates).find(bad).map(|(s, _)| s.bytes.start);
-        if let Some(offset) = doubtful.or(lost) {
+        // What was found under another address depends on the order of segments.
+        let found_again = (reader.repaired > 0).then_some(0);
+        if let Some(offset) = doubtful.or(lost).or(found_again) {
             let message = "damaged: repair it before it is indexed".into();
             return Err(Error::Format { field: "stream", offset: offset as u64, message });
         }
