@@ -128,7 +128,9 @@ impl<'a> Sound<'a> {
         let doubtful = contents.faults.first().map(|f| f.bytes.start).or(reader.tails.first().map(|t| t.start));
         let bad = |(_, fate): &(_, &Fate)| matches!(fate, Fate::Doubted | Fate::Lost);
         let lost = contents.segments.iter().zip(&reader.fates).find(bad).map(|(s, _)| s.bytes.start);
-        if let Some(offset) = doubtful.or(lost) {
+        // What was found under another address depends on the order of segments.
+        let found_again = (reader.repaired > 0).then_some(0);
+        if let Some(offset) = doubtful.or(lost).or(found_again) {
             let message = "damaged: repair it before it is indexed".into();
             return Err(Error::Format { field: "stream", offset: offset as u64, message });
         }
@@ -205,7 +207,8 @@ pub fn add_index(data: &[u8], by_place: bool, limits: &Limits) -> Result<Vec<u8>
     if read(&out, limits)?.faults.is_empty() { Ok(out) } else { Err(cut(&stream)) }
 }
 
-/// The same pieces, those of planes by place; checks, which speak of the old order, are left out.
+/// The same pieces, those of planes by place; checks, which speak of the old order, are left out, and so are versions of
+/// segments that later ones replace.
 fn sorted(sound: &Sound<'_>) -> Vec<u8> {
     let contents = &sound.contents;
     let mut out = contents.data[..sound.opening].to_vec();
@@ -217,14 +220,17 @@ fn sorted(sound: &Sound<'_>) -> Vec<u8> {
     };
     // Stable: the groups of a square follow each other.
     pages.sort_by_key(place);
-    let mut written = HashSet::new();
+    let (mut written, mut kept) = (HashSet::new(), HashSet::new());
     for segment in pages.into_iter().flatten().flat_map(|block| &sound.chains[block]) {
         out.extend_from_slice(&contents.data[segment.clone()]);
         written.insert(segment.start);
+        kept.insert(&contents.data[segment.clone()]);
     }
     for piece in contents.pieces.iter().filter(|p| p.start >= sound.opening && !written.contains(&p.start)) {
         let kind = contents.data[piece.start + 1];
-        if kind != code::CHECK && kind != code::END {
+        // Repeats may come again; of other versions of a segment the last would be shown.
+        let harmless = kind < DETAIL || kept.contains(&contents.data[piece.clone()]);
+        if kind != code::CHECK && kind != code::END && harmless {
             out.extend_from_slice(&contents.data[piece.clone()]);
         }
     }

@@ -23,6 +23,12 @@ const INTERLEAVED: u8 = 2;
 const PACKED: u8 = 4;
 const FAVOR_SPEED: u8 = 8;
 
+/// Whether the tiles of a `.pgf` file fit into the planes.
+pub(crate) fn tiles_fit(header: &Header) -> bool {
+    let (w, h) = header.plane_size(usize::from(header.subsampled()));
+    header.levels == 0 || 1u64 << (header.levels - 1) <= (w.min(h) >> 1) as u64
+}
+
 impl Note {
     /// What is true where a stream does not say anything.
     pub fn rule(picture: &Picture) -> Note {
@@ -76,6 +82,9 @@ impl Note {
         }
         let (&[kind, a, b, c], bits) = rest.split_first_chunk::<4>()?;
         if kind > TILED | INTERLEAVED | PACKED | FAVOR_SPEED {
+            return None;
+        }
+        if kind & TILED != 0 && !tiles_fit(&picture.header) {
             return None;
         }
         let clear = |on: u8, flag: u8| if kind & on != 0 { flag } else { 0 };

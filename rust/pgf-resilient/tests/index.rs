@@ -164,3 +164,25 @@ fn damaged_and_cut_streams_get_none() {
     let moved = [&data[..base.bytes.start], &data[base.bytes.end..], &data[base.bytes.clone()]].concat();
     assert!(matches!(add_index(&moved, false, &limits), Err(Error::Unsupported(_))));
 }
+
+/// Beginnings are missing, and segments of other blocks are taken for them: which ones depends on the order.
+#[test]
+fn mended_streams_get_none() {
+    let stream = include_bytes!("regressions/segments_taken_for_lost_beginnings");
+    assert!(decode(stream, &DecodeOptions::default()).unwrap().1.repaired > 0);
+    for by_place in [false, true] {
+        let refused = add_index(stream, by_place, &Limits::default());
+        assert!(matches!(refused, Err(Error::Format { field: "stream", .. })), "{refused:?}");
+    }
+}
+
+/// Of two versions of a segment the later is shown, by place too.
+#[test]
+fn replaced_versions_stay_replaced() {
+    let stream = include_bytes!("regressions/two_versions_of_a_segment");
+    let shown = decode(stream, &DecodeOptions::default()).unwrap().0;
+    for by_place in [false, true] {
+        let indexed = add_index(stream, by_place, &Limits::default()).unwrap();
+        assert_eq!(decode(&indexed, &DecodeOptions::default()).unwrap().0, shown, "by place: {by_place}");
+    }
+}

@@ -21,6 +21,7 @@ fn inputs_that_once_failed() {
         let start = Instant::now();
         streams::read(&data);
         streams::repair(&data);
+        streams::repairs(&data);
         streams::edit(&data);
         assert!(start.elapsed() < Duration::from_secs(20), "{} takes {:?}", path.display(), start.elapsed());
     }

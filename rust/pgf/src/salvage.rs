@@ -503,6 +503,7 @@ impl Search<'_> {
             Some(end) if (count > 1 || tail) && end > start => end.min(to),
             _ => to,
         };
+        let end = end.min(start + 4 * MAX_WORDS);
         mended.places[index] = Place::Part { head: from, start, end };
         if !tail {
             let message = format!("macroblocks {index} to {}: bytes were lost, added or changed", index + count - 1);

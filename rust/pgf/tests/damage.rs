@@ -262,3 +262,25 @@ proptest! {
         }
     }
 }
+
+/// A length that is too large, and more bytes behind it than a macroblock can have.
+#[test]
+fn no_part_of_a_macroblock_is_longer_than_one() {
+    let pixels: Vec<u8> = (0..24 * 13 * 3).map(|i| (i * i % 251) as u8).collect();
+    let samples = pgf::SamplesRef::U8(&pixels);
+    let image = pgf::ImageRef { width: 24, height: 13, channels: 3, mode: pgf::Mode::Rgb, samples };
+    let mut random = Random(1);
+    for roi in [false, true] {
+        let options = pgf::EncodeOptions { roi, ..pgf::EncodeOptions::default() };
+        let mut file = pgf::encode(&image, &options).unwrap();
+        let at = FileHeader::parse(&file).unwrap().data_offset;
+        for behind in [60_000, 66_000, 100_000, 300_000] {
+            file.resize_with(file.len().max(behind), || random.below(256) as u8);
+            for words in [16_384_u16, 16_385, 40_000, 65_535] {
+                file[at..at + 2].copy_from_slice(&words.to_le_bytes());
+                let image = pgf::decode(&file, &DecodeOptions::default()).unwrap();
+                assert_eq!((image.width, image.height), (24, 13));
+            }
+        }
+    }
+}

@@ -119,8 +119,10 @@ pub fn run(
         let (mut outcome, mut time) = attempt();
         if outcome.is_ok() && time > longest {
             // A busy machine may have been elsewhere.
+            let before = busy();
             let (again, shorter) = attempt();
-            (outcome, time) = (again, time.min(shorter));
+            let worked = before.zip(busy()).map_or(shorter, |(before, after)| after.saturating_sub(before));
+            (outcome, time) = (again, time.min(worked));
         }
         let message = match outcome {
             Err(_) => {
@@ -148,6 +150,12 @@ pub fn run(
     set_hook(hook);
     pgf_resilient::limit_trials(ALL_TRIALS);
     summary
+}
+
+/// The time that this thread has had a processor, where the system tells.
+fn busy() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
 }
 
 /// Trials that readers make to correct a damaged segment.

@@ -96,9 +96,3 @@ fn levels_fit(header: &Header) -> bool {
     let bears = |levels: u8| levels == 0 || (0..2).all(|plane| halved(smallest(plane), levels - 1) >= 2);
     bears(header.levels) && bears(stream_levels(header))
 }
-
-/// Whether the tiles of a `.pgf` file fit into the planes.
-pub(super) fn tiles_fit(header: &Header) -> bool {
-    let (w, h) = header.plane_size(usize::from(header.subsampled()));
-    header.levels == 0 || 1u64 << (header.levels - 1) <= (w.min(h) >> 1) as u64
-}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Chains, FINISHED, First, Frame, Grammar, Mask, NOT_BEGUN, Opening, PLANES, Partial, Place, Rules, header};
+use super::{Chains, FINISHED, First, Frame, Grammar, Mask, NOT_BEGUN, Opening, PLANES, Partial, Place, Rules};
 use super::{PackedPlane, TokenPlane};
 use crate::base;
 use crate::note::{self, Note};
@@ -209,7 +209,7 @@ impl Grammar {
         let mut mask = Mask::NONE;
         match bytes.len() {
             0 => {
-                let tiled = header::tiles_fit(&picture.header);
+                let tiled = note::tiles_fit(&picture.header);
                 (0..16).filter(|kind| tiled || kind & note::TILED == 0).for_each(|kind| mask.insert(kind));
             }
             // The writer's version has 16 bits.
