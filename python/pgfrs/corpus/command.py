@@ -38,7 +38,7 @@ def _range(low: int, high: int | None = None) -> click.IntRange:
 @click.option("--max-bytes", type=_range(1), metavar="N", help="The best picture that fits in so many bytes.")
 @click.option("--payload", type=click.Choice(["packed", "tokens"]), default="packed", show_default=True)
 @click.option(
-    "--small-checks/--no-small-checks", default=True, show_default=True, help="Of .pgfr: small checks in base and contents."
+    "--small-checks/--no-small-checks", default=True, show_default=True, help="Of .pgfr: checks in base and contents."
 )
 @click.option("--levels", type=_range(1, 30), metavar="N", help="Wavelet levels. Default: by size.")
 @click.option("--size", type=_range(1, 65535), metavar="PIXELS", help="Resize to this. Default: keep the size.")
