@@ -181,8 +181,6 @@ fn mended_streams_get_none() {
 fn replaced_versions_stay_replaced() {
     let stream = include_bytes!("regressions/two_versions_of_a_segment");
     let shown = decode(stream, &DecodeOptions::default()).unwrap().0;
-    for by_place in [false, true] {
-        let indexed = add_index(stream, by_place, &Limits::default()).unwrap();
-        assert_eq!(decode(&indexed, &DecodeOptions::default()).unwrap().0, shown, "by place: {by_place}");
-    }
+    let indexed = add_index(stream, true, &Limits::default()).unwrap();
+    assert_eq!(decode(&indexed, &DecodeOptions::default()).unwrap().0, shown);
 }
