@@ -214,24 +214,24 @@ def test_options_of_streams(photograph: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_base_values_without_checks(photograph: np.ndarray, payload: str) -> None:
-    checked = pgfrs.encode(photograph, format="pgfr", quality=3, payload=payload)
-    bare = pgfrs.encode(photograph, format="pgfr", quality=3, payload=payload, small_checks=False)
-    assert (pgfrs.read_info(checked).small_checks, pgfrs.read_info(bare).small_checks) == (True, False)
-    chunks = sum(s.kind == "base" for s in pgfrs.segments(bare))
-    # Two bytes a chunk, and nothing else: each turns into the other.
-    assert len(checked) - len(bare) == 2 * chunks > 0
-    assert pgfrs.transcode(checked, "pgfr", small_checks=False) == bare
-    assert pgfrs.transcode(bare, "pgfr", small_checks=True) == checked
-    assert pgfrs.transcode(bare, "pgf") == pgfrs.transcode(checked, "pgf")
-    np.testing.assert_array_equal(pgfrs.decode(bare, strict=True), pgfrs.decode(checked))
+def test_bare_streams(photograph: np.ndarray, payload: str) -> None:
+    usual = pgfrs.encode(photograph, format="pgfr", quality=3, payload=payload)
+    bare = pgfrs.encode(photograph, format="pgfr", quality=3, payload=payload, bare=True)
+    assert (pgfrs.read_info(usual).bare, pgfrs.read_info(bare).bare) == (False, True)
+    values = [sum(s.end - s.start - 3 for s in pgfrs.segments(data) if s.kind == "base") for data in (usual, bare)]
+    assert 2.5 * values[0] < values[1] < 5 * values[0]
+    assert pgfrs.transcode(usual, "pgfr", bare=True) == bare
+    assert pgfrs.transcode(bare, "pgfr", bare=False) == usual
+    assert pgfrs.transcode(bare, "pgfr", bare=True) == bare
+    assert pgfrs.transcode(bare, "pgf") == pgfrs.transcode(usual, "pgf")
+    np.testing.assert_array_equal(pgfrs.decode(bare, strict=True), pgfrs.decode(usual))
     # Every prefix of the base is a picture, and any one wrong, lost or extra byte of it leaves one.
     end = max(s.end for s in pgfrs.segments(bare) if s.kind == "base")
     for at in range(12, end):
         for data in (bare[:at], bare[:at] + bare[at + 1 :], bare[:at] + b"\x07" + bare[at:], bare[:at] + bytes(1)):
             assert pgfrs.decode_with_report(data)[0].shape == photograph.shape
-    with pytest.raises(ValueError, match="small_checks"):
-        pgfrs.encode(photograph, small_checks=False)
+    with pytest.raises(ValueError, match="bare"):
+        pgfrs.encode(photograph, bare=True)
 
 
 def test_batches_and_regions(photograph: np.ndarray, stream: bytes) -> None:

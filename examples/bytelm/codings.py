@@ -63,13 +63,13 @@ def pgfr(
 ) -> bytes:
     """A packed stream that ends with the segment at which its PSNR is nearest to the target in dB, that of JPEG.
 
-    Without checks behind base values, as ``pgfrs convert --for-models`` writes streams.
+    Bare, as ``pgfrs convert --for-models`` writes streams.
     """
     if target is None:
         target = psnr(jpeg.decode(jpeg.encode(pixels)), pixels)
     candidates = []
     for quality in qualities:
-        stream = pgfrs.encode(pixels, format="pgfr", quality=quality, order=order, small_checks=False)
+        stream = pgfrs.encode(pixels, format="pgfr", quality=quality, order=order, bare=True)
         segments = pgfrs.segments(stream)
         for segment, after in itertools.zip_longest(segments, segments[1:]):
             if segment.kind == "planes" or after is None:

@@ -46,7 +46,7 @@ def facts(name: str, data: bytes, *, check: bool) -> dict[str, Any]:
         "levels": _levels(info, len(data)),
     }
     if info.format == "pgfr":
-        found |= {"payload": info.payload, "small_checks": info.small_checks, "segments": _segments(data)}
+        found |= {"payload": info.payload, "bare": info.bare, "segments": _segments(data)}
     if check:
         found["report"] = _report_facts(pgfrs.decode_with_report(data)[1])
     return found

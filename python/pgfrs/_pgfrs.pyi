@@ -376,6 +376,11 @@ class ImageInfo:
     """
     def __repr__(self, /) -> str: ...
     @property
+    def bare(self, /) -> bool | None:
+        """
+        Whether a `.pgfr` stream is bare (see encode); None for `.pgf`.
+        """
+    @property
     def bits_per_pixel(self, /) -> int:
         """
         Bits per pixel as the header states them.
@@ -453,11 +458,6 @@ class ImageInfo:
     def shape(self, /) -> tuple[int, ...]:
         """
         Shape of the decoded array: (H, W) or (H, W, C).
-        """
-    @property
-    def small_checks(self, /) -> bool | None:
-        """
-        Whether base chunks and contents of a `.pgfr` stream hold small checks; None for `.pgf`.
         """
     @property
     def used_bits_per_channel(self, /) -> int:
@@ -799,7 +799,7 @@ def convert_batch(
     quality: SupportsIndex = 0,
     max_bytes: SupportsIndex | None = None,
     payload: str = "packed",
-    small_checks: bool = True,
+    bare: bool = False,
     levels: SupportsIndex | None = None,
     roi: bool = False,
     digest: bool = False,
@@ -828,7 +828,7 @@ def convert_batch(
         alpha: ``"keep"``, or lay pictures on ``"white"`` or ``"black"``. An opaque alpha channel is left out.
         depth: 8, or 16 to keep 16 bits of gray and RGB sources.
         icc: ``"srgb"`` converts 8-bit gray and RGB samples by their profile, ``"ignore"`` leaves them as they are.
-        format, quality, max_bytes, payload, small_checks, levels, roi: as in :func:`pgfrs.encode`.
+        format, quality, max_bytes, payload, bare, levels, roi: as in :func:`pgfrs.encode`.
         digest: also give the SHA-256 of every source, to find copies.
         measure: for each row whether to decode the result and compare; missing entries mean no.
         num_threads: most threads to use; the results are the same for any number.
@@ -949,7 +949,7 @@ def encode(
     order: str = "best",
     first: tuple[int, int, int, int] | None = None,
     chroma_weight: SupportsFloat | SupportsIndex = 1.0,
-    small_checks: bool = True,
+    bare: bool = False,
     checks: bool = False,
     num_threads: SupportsIndex = 1,
     out: typing_extensions.Buffer | None = None,
@@ -976,9 +976,8 @@ def encode(
         first: of a stream: (left, top, right, bottom) in pixels, a region whose detail comes first.
         chroma_weight: of a stream: weight of the colour differences in the order, above 0; 1 is least squared error
             of red, green and blue, less brings the luma earlier.
-        small_checks: of a stream: two check bytes behind every 16 values of the base, with which a reader mends one
-            wrong, lost or extra byte of them, and a few bits in what every segment has anyway, which tell most wrong
-            bytes. Such sums are noise to a model that writes without a mask.
+        bare: of a stream: what byte-level models learn most easily. No small checks, which tell most wrong bytes and
+            mend some but are noise to a model that writes without a mask, and a base of four times as many values.
         checks: of a stream: add advisory CRC-32 checks about every 512 bytes.
         user_data: opaque bytes to carry along.
         palette: for mode ``"indexed"``, uint8 of shape (n, 3) or (n, 4), n at most 256.
@@ -1018,7 +1017,7 @@ def encode_batch(
     order: str = "best",
     first: tuple[int, int, int, int] | None = None,
     chroma_weight: SupportsFloat | SupportsIndex = 1.0,
-    small_checks: bool = True,
+    bare: bool = False,
     checks: bool = False,
 ) -> list[bytes | Exception]:
     """
@@ -1141,13 +1140,14 @@ def segments(data: typing_extensions.Buffer, /) -> list[Segment]:
     """
 
 def transcode(
-    data: typing_extensions.Buffer, format: str, /, *, payload: str | None = None, small_checks: bool | None = None
+    data: typing_extensions.Buffer, format: str, /, *, payload: str | None = None, bare: bool | None = None
 ) -> bytes:
     """
     Change the container, or the payload of a stream; the coefficients stay the same and the wavelet is not redone.
 
     ``format`` is ``"pgf"`` or ``"pgfr"``; ``payload``, for ``"pgfr"``, is ``"packed"``, ``"tokens"`` or ``None`` for
-    that of a stream and ``"packed"`` of a file, ``small_checks`` whether it has small checks (see :func:`encode`).
+    that of a stream and ``"packed"`` of a file, ``bare`` whether it is bare (see :func:`encode`; a
+    stream that is cut gets estimates for what is missing, then).
     Missing planes of a stream become estimates in a `.pgf`.
 
     Raises:

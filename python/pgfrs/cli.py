@@ -152,7 +152,7 @@ def cli() -> None:
 @click.option("--profile", type=click.Choice(["lean", "default", "tough"]), help="Of .pgfr: how safe.")
 @click.option("--order", type=click.Choice(["best", "levels"]), help="Of .pgfr: the order of detail.")
 @click.option("--first", metavar="L,T,R,B", callback=_region, help="Of .pgfr: a rectangle whose detail comes first.")
-@click.option("--small-checks/--no-small-checks", default=None, help="Of .pgfr: small checks in base and contents.")
+@click.option("--bare/--not-bare", default=None, help="Of .pgfr: no small checks, a larger base, for models.")
 @click.option("--checks", is_flag=True, default=None, help="Of .pgfr: add advisory checks.")
 def encode(
     inputs: tuple[str, ...],
@@ -320,7 +320,7 @@ def info(inputs: tuple[str, ...], as_json: bool, check: bool) -> None:
     help="Container of the result. Default: by the name of --output, else the other one.",
 )
 @click.option("--payload", type=click.Choice(["packed", "tokens"]), help="Of .pgfr: smallest, or bytes for models.")
-@click.option("--small-checks/--no-small-checks", default=None, help="Of .pgfr: small checks in base and contents.")
+@click.option("--bare/--not-bare", default=None, help="Of .pgfr: no small checks, a larger base, for models.")
 def transcode(
     inputs: tuple[str, ...],
     output: str | None,
@@ -329,19 +329,19 @@ def transcode(
     jobs: int | None,
     container: str | None,
     payload: str | None,
-    small_checks: bool | None,
+    bare: bool | None,
 ) -> None:
     """Change the container or the payload of the same coefficients; nothing is coded again."""
     suffix = Path(output or "").suffix[1:]
     named = container or (suffix if suffix in ("pgf", "pgfr") else None)
     if payload and named == "pgf":
         raise click.UsageError("--payload goes with --format pgfr")
-    if small_checks is not None and named == "pgf":
-        raise click.UsageError("--small-checks goes with --format pgfr")
+    if bare is not None and named == "pgf":
+        raise click.UsageError("--bare goes with --format pgfr")
 
     def target(name: str) -> str:
         # An option of streams alone asks for one, whatever the source is.
-        return named or ("pgfr" if payload or small_checks is not None or Path(name).suffix != ".pgfr" else "pgf")
+        return named or ("pgfr" if payload or bare is not None or Path(name).suffix != ".pgfr" else "pgf")
 
     def renamed(name: str) -> str:
         kind = f".{target(name)}"
@@ -352,7 +352,7 @@ def transcode(
     def work(job: Job, _: Console) -> str:
         job.check_target(force=force)
         data = job.read()
-        written = pgfrs.transcode(data, target(job.name), payload=payload, small_checks=small_checks)
+        written = pgfrs.transcode(data, target(job.name), payload=payload, bare=bare)
         job.write(written, force=force)
         return f"{_arrow(job)}: {len(data):,} -> {len(written):,} bytes"
 

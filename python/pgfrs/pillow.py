@@ -61,7 +61,7 @@ any other is an ``OSError`` that says what to convert to. Options:
     is taken from ``image.info``; ``None`` or ``b""`` leaves it out.
 ``user_data``
     Raw user data instead of metadata; ``b""`` for none.
-``payload``, ``profile``, ``order``, ``first``, ``chroma_weight``, ``small_checks``, ``checks``
+``payload``, ``profile``, ``order``, ``first``, ``chroma_weight``, ``bare``, ``checks``
     Of ``.pgfr`` only, as in :func:`pgfrs.encode`.
 """
 
@@ -87,7 +87,7 @@ __all__ = ["PgfDecoder", "PgfImageFile", "PgfrImageFile"]
 
 FORMAT: Final = "PGF"
 STREAM_FORMAT: Final = "PGFR"
-_STREAM_OPTIONS: Final = ("payload", "profile", "order", "first", "chroma_weight", "small_checks", "checks")
+_STREAM_OPTIONS: Final = ("payload", "profile", "order", "first", "chroma_weight", "bare", "checks")
 _FIRST_READ: Final = 4096
 _DEFAULT_LOSSY_QUALITY: Final = 3
 # more than four planes of 32 bits, their halves at the lower levels and the samples take together

@@ -24,7 +24,7 @@ def _range(low: int, high: int | None = None) -> click.IntRange:
 @click.option(
     "--for-models",
     is_flag=True,
-    help="Other defaults, for byte-level language models: --format pgfr --payload tokens --no-small-checks --quality 4 "
+    help="Other defaults, for byte-level language models: --format pgfr --payload tokens --bare --quality 4 "
     "--max-bytes 4096 --size 256 --resize crop --channels rgb --alpha white.",
 )
 @click.option("--format", type=click.Choice(["pgf", "pgfr"]), default="pgf", show_default=True)
@@ -37,9 +37,7 @@ def _range(low: int, high: int | None = None) -> click.IntRange:
 )
 @click.option("--max-bytes", type=_range(1), metavar="N", help="The best picture that fits in so many bytes.")
 @click.option("--payload", type=click.Choice(["packed", "tokens"]), default="packed", show_default=True)
-@click.option(
-    "--small-checks/--no-small-checks", default=True, show_default=True, help="Of .pgfr: checks in base and contents."
-)
+@click.option("--bare/--not-bare", default=False, help="Of .pgfr: no small checks, a larger base, for models.")
 @click.option("--levels", type=_range(1, 30), metavar="N", help="Wavelet levels. Default: by size.")
 @click.option("--size", type=_range(1, 65535), metavar="PIXELS", help="Resize to this. Default: keep the size.")
 @click.option(

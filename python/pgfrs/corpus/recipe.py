@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pgfrs._errors import IngestError
 from pgfrs._pgfrs import ConvertedImage, convert_batch, prepare_image
 
-_ENCODING = ("format", "quality", "max_bytes", "payload", "small_checks", "levels", "roi")
+_ENCODING = ("format", "quality", "max_bytes", "payload", "bare", "levels", "roi")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Recipe:
     quality: int = 0
     max_bytes: int | None = None
     payload: str = "packed"
-    small_checks: bool = True
+    bare: bool = False
     levels: int | None = None
     roi: bool = False
     size: int | None = None
@@ -71,11 +71,11 @@ class Recipe:
 
 
 #: What ``pgfrs convert --for-models`` means. Colour at half size costs nothing here and spares flat pictures bytes;
-#: sums behind base values would be noise to a model that writes without a mask.
+#: a bare stream is what small models learn best.
 FOR_MODELS: dict[str, Any] = {
     "format": "pgfr",
     "payload": "tokens",
-    "small_checks": False,
+    "bare": True,
     "quality": 4,
     "max_bytes": 4096,
     "size": 256,

@@ -11,7 +11,7 @@ pub(crate) const CHECK: usize = 2;
 
 /// Check bytes behind the values of a chunk.
 pub(crate) fn check_bytes(picture: &Picture) -> usize {
-    if picture.small_checks { CHECK } else { 0 }
+    if picture.bare { 0 } else { CHECK }
 }
 
 /// Values of a chunk of a plane that has so many.

@@ -36,7 +36,7 @@ pub use index::{StreamMap, add_index};
 pub use picture::{Payload, Picture};
 pub use reader::Fault;
 pub use stream::{
-    DecodeOptions, Extras, Form, Kind, Segment, StreamReport, check, count_segments, decode, decode_into, encode,
+    DecodeOptions, Extras, Kind, Segment, StreamReport, check, count_segments, decode, decode_into, encode,
     read_coefficients, read_extras, read_picture, rewrite, segments,
 };
 pub use wanted::{Suggestion, wanted};

@@ -72,7 +72,7 @@ pub(crate) fn write_bases(picture: &Picture, bases: &[Vec<Option<u8>>], out: &mu
             out.extend_from_slice(&[0xFF, code::BASE + plane as u8]);
             write_number(index, digits, out);
             out.extend_from_slice(&chunk);
-            if picture.small_checks {
+            if !picture.bare {
                 out.extend_from_slice(&base::Sums::of((plane, index), &chunk).bytes());
             }
         }

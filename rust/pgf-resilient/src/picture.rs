@@ -22,8 +22,8 @@ pub struct Picture {
     pub header: Header,
     /// How payloads are coded.
     pub payload: Payload,
-    /// Whether base chunks and contents hold small checks.
-    pub small_checks: bool,
+    /// Whether base chunks and contents hold no small checks, and the base has one wavelet level fewer.
+    pub bare: bool,
     /// Side of the coarsest tiles as a power of two, 1 to 4.
     pub coarse: u8,
     /// Whether segments carry a byte for the plane and a number for the channel group.
@@ -51,7 +51,7 @@ pub(crate) fn storable_outlier(group: usize, distance: u32) -> u8 {
 pub(crate) const BIG: u8 = 0x08;
 pub(crate) const DEEP: u8 = 0x10;
 pub(crate) const TOKENS: u8 = 0x20;
-/// No small checks in base chunks and contents.
+/// No small checks in base chunks and contents, and a larger base.
 pub(crate) const BARE: u8 = 0x40;
 
 fn groups7(value: u32, count: u32, out: &mut Vec<u8>) {
@@ -59,9 +59,10 @@ fn groups7(value: u32, count: u32, out: &mut Vec<u8>) {
 }
 
 impl Picture {
-    /// Wavelet levels of the stream: those of the header and, down to a side below five, further ones.
+    /// Wavelet levels of the stream: those of the header and, down to a side below five (below ten if bare), further
+    /// ones.
     pub fn levels(&self) -> u8 {
-        stream_levels(&self.header)
+        stream_levels(&self.header, self.bare)
     }
 
     /// The bytes behind the marker `FF 01`, all below 0x80.
@@ -71,7 +72,7 @@ impl Picture {
         let mut out = Vec::with_capacity(24);
         let tokens = if self.payload == Payload::Tokens { TOKENS } else { 0 };
         let flag = |is: bool, bit: u8| if is { bit } else { 0 };
-        out.push(VERSION | flag(big, BIG) | flag(self.deep, DEEP) | tokens | flag(!self.small_checks, BARE));
+        out.push(VERSION | flag(big, BIG) | flag(self.deep, DEEP) | tokens | flag(self.bare, BARE));
         out.push(h.mode as u8 | (self.coarse - 1) << 5);
         if h.mode.fixed_channels() == 0 {
             out.push(h.channels);
@@ -175,7 +176,7 @@ impl Picture {
         let picture = Picture {
             header,
             payload: if kind & TOKENS != 0 { Payload::Tokens } else { Payload::Packed },
-            small_checks: kind & BARE == 0,
+            bare: kind & BARE != 0,
             coarse: (mode_byte >> 5) + 1,
             deep,
             base_shift,
@@ -206,12 +207,13 @@ fn sum_of(bytes: &[u8]) -> u32 {
 /// The writer version of `.pgf` files made from streams that do not say another (libPGF 7.21.7, as pgf writes).
 pub(crate) const WRITER_VERSION: u16 = pgf::WRITER_VERSION;
 
-/// Levels of the stream's pyramid: sides are halved while the smaller is at least five, and at least as often as the
-/// header says.
-pub(crate) fn stream_levels(header: &Header) -> u8 {
+/// Levels of the stream's pyramid: sides are halved while the smaller is at least five (ten in bare streams), and at least
+/// as often as the header says.
+pub(crate) fn stream_levels(header: &Header, bare: bool) -> u8 {
+    let least = if bare { 10 } else { 5 };
     let smaller = u64::from(header.width.min(header.height));
     let mut levels = 0;
-    while levels < 26 && smaller >= 5 << levels {
+    while levels < 26 && smaller >= least << levels {
         levels += 1;
     }
     levels.max(header.levels)
@@ -237,7 +239,7 @@ mod tests {
         let mut picture = Picture {
             header,
             payload: Payload::Tokens,
-            small_checks: false,
+            bare: true,
             coarse: 3,
             deep: false,
             base_shift: [1, 2, 2, 0, 0, 0, 0, 0],

@@ -81,7 +81,7 @@ pub(crate) fn write_segment(
 ) {
     let start = out.len() + 1;
     write_address(picture, geometry, address, out);
-    content(picture.payload, Check::new(&out[start..], picture.small_checks), planes, codes, room);
+    content(picture.payload, Check::new(&out[start..], !picture.bare), planes, codes, room);
     stuff(room, out);
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn write_segment(
 pub(crate) fn check_of(picture: &Picture, geometry: &Geometry, address: &Address) -> Check {
     let mut bytes = Vec::with_capacity(8);
     write_address(picture, geometry, address, &mut bytes);
-    Check::new(&bytes[1..], picture.small_checks)
+    Check::new(&bytes[1..], !picture.bare)
 }
 
 /// Reads the address behind `FF`: `bytes` start at the code. The second result is how many bytes it takes.

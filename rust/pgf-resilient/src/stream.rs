@@ -350,38 +350,18 @@ fn planes_kind(contents: &Contents<'_>, address: &Address, fate: Fate) -> Kind {
     }
 }
 
-/// What a stream that is written again shall have; `None` keeps it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Form {
-    /// How payloads are coded.
-    pub payload: Option<Payload>,
-    /// Whether base chunks and contents hold small checks.
-    pub small_checks: Option<bool>,
-}
-
-impl From<Option<Payload>> for Form {
-    fn from(payload: Option<Payload>) -> Form {
-        Form { payload, small_checks: None }
-    }
-}
-
-/// Writes what decodes of a stream again, without damage, duplicates and strays, in the form asked for.
+/// Writes what decodes of a stream again, without damage, duplicates and strays, in the payload asked for.
 ///
 /// An undamaged stream keeps its segments and their order, so that there and back are the same bytes. Of a segment
 /// that is cut or doubted the whole planes are kept.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn rewrite(data: &[u8], form: impl Into<Form>, options: &DecodeOptions) -> Result<(Vec<u8>, StreamReport)> {
-    let form = form.into();
+pub fn rewrite(data: &[u8], payload: Option<Payload>, options: &DecodeOptions) -> Result<(Vec<u8>, StreamReport)> {
     let contents = read(data, &options.limits)?;
     let mut report = StreamReport::new(&contents);
     let mut reader = BlockReader::new(&contents, options.trusting);
-    let picture = Picture {
-        payload: form.payload.unwrap_or(contents.picture.payload),
-        small_checks: form.small_checks.unwrap_or(contents.picture.small_checks),
-        ..contents.picture
-    };
+    let picture = Picture { payload: payload.unwrap_or(contents.picture.payload), ..contents.picture };
     let mut encoder = PlaneEncoder::new(picture.payload);
     let mut blocks: HashMap<usize, (BlockState, Vec<PlaneCode>)> = HashMap::new();
     let mut codes = Vec::new();

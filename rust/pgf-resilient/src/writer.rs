@@ -51,10 +51,9 @@ pub struct StreamOptions {
     pub chroma: f64,
     /// The largest number of bytes of the stream.
     pub max_bytes: Option<usize>,
-    /// Whether base chunks and contents hold small checks, two bytes every 16 base values and otherwise bits that are
-    /// there anyway: a reader tells most wrong bytes by them, and mends some. Sums are noise to a model that writes
-    /// without a mask.
-    pub small_checks: bool,
+    /// Write what byte-level models learn most easily: no small checks in base chunks and contents, which are noise to a
+    /// model that writes without a mask, and a base of four times as many whole values.
+    pub bare: bool,
     /// Whether to add advisory checks.
     pub checks: bool,
 }
@@ -68,7 +67,7 @@ impl Default for StreamOptions {
             first: None,
             chroma: 1.0,
             max_bytes: None,
-            small_checks: true,
+            bare: false,
             checks: false,
         }
     }
@@ -83,7 +82,7 @@ pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) 
     let mut picture = Picture {
         header,
         payload: options.payload,
-        small_checks: options.small_checks,
+        bare: options.bare,
         coarse: 2,
         deep: false,
         base_shift: [0; MAX_CHANNELS],

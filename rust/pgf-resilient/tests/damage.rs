@@ -17,8 +17,8 @@ fn streams() -> Vec<(Image, Vec<u8>)> {
         for payload in [Payload::Packed, Payload::Tokens] {
             let image = pictures::crop(i, i, 2, w, h);
             let profile = [Profile::Default, Profile::Lean, Profile::Tough][i % 3];
-            let small_checks = i % 2 == 0;
-            let options = StreamOptions { payload, profile, small_checks, checks: i == 1, ..StreamOptions::default() };
+            let bare = i % 2 == 1;
+            let options = StreamOptions { payload, profile, bare, checks: i == 1, ..StreamOptions::default() };
             let stream = pictures::stream(&image, 1200, &options);
             all.push((image, stream));
         }
@@ -152,17 +152,17 @@ fn every_position(clean: &Image, stream: &[u8]) -> [Outcomes; 3] {
 #[test]
 fn one_damaged_byte_anywhere() {
     let cases = [
-        (pictures::middle(0, 192, 192), 2200, Payload::Packed, Profile::Default, true),
-        (pictures::crop(1, 3, 2, 128, 128), 2000, Payload::Tokens, Profile::Default, true),
+        (pictures::middle(0, 192, 192), 2200, Payload::Packed, Profile::Default, false),
         (pictures::crop(1, 3, 2, 128, 128), 2000, Payload::Tokens, Profile::Default, false),
-        (pictures::crop(2, 8, 2, 128, 128), 1800, Payload::Packed, Profile::Tough, true),
-        (pictures::crop(3, 1, 2, 120, 140), 1200, Payload::Packed, Profile::Lean, true),
+        (pictures::crop(1, 3, 2, 128, 128), 2000, Payload::Tokens, Profile::Default, true),
+        (pictures::crop(2, 8, 2, 128, 128), 1800, Payload::Packed, Profile::Tough, false),
+        (pictures::crop(3, 1, 2, 120, 140), 1200, Payload::Packed, Profile::Lean, false),
     ];
-    for (image, bytes, payload, profile, small_checks) in cases {
-        let options = StreamOptions { payload, profile, small_checks, ..StreamOptions::default() };
+    for (image, bytes, payload, profile, bare) in cases {
+        let options = StreamOptions { payload, profile, bare, ..StreamOptions::default() };
         let stream = pictures::stream(&image, bytes, &options);
         let clean = show(&stream);
-        let checked = if small_checks { "" } else { ", base unchecked" };
+        let checked = if bare { ", bare" } else { "" };
         println!("{}x{}, {} bytes, {payload:?}, {profile:?}{checked}", image.width, image.height, stream.len());
         for outcomes in every_position(&clean, &stream) {
             outcomes.print();
@@ -183,8 +183,8 @@ fn regions_of_damaged_streams() {
         let image = pictures::crop(round, round, 2, 150, 111);
         let payload = if round % 2 == 0 { Payload::Packed } else { Payload::Tokens };
         let quality = [0, 3, 5][round % 3];
-        let small_checks = round % 4 < 2;
-        let options = StreamOptions { payload, small_checks, max_bytes: Some(3000), ..StreamOptions::default() };
+        let bare = round % 4 >= 2;
+        let options = StreamOptions { payload, bare, max_bytes: Some(3000), ..StreamOptions::default() };
         let encode_options = EncodeOptions { quality, ..EncodeOptions::default() };
         let mut stream = encode(&image.as_ref(), &encode_options, &options).unwrap();
         for _ in 0..round % 8 {

@@ -48,8 +48,8 @@ fn settings() -> Vec<StreamOptions> {
         for profile in [Profile::Lean, Profile::Default, Profile::Tough] {
             for order in [Order::Best, Order::Levels] {
                 let checks = profile != Profile::Lean;
-                let small_checks = order == Order::Best;
-                out.push(StreamOptions { payload, profile, order, small_checks, checks, ..Default::default() });
+                let bare = order != Order::Best;
+                out.push(StreamOptions { payload, profile, order, bare, checks, ..Default::default() });
             }
         }
         let first = Some(Rect { left: 0, top: 0, right: 20, bottom: 30 });

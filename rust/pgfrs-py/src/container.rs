@@ -1,7 +1,7 @@
 //! Which container a file is, and the same calls for both.
 
 use pgf::{DecodeOptions, FileHeader, Header, Image, Limits, Palette, Report, Result, SamplesMut, flags};
-use pgf_resilient::{Form, StreamReport};
+use pgf_resilient::{Payload, StreamOptions, StreamReport};
 
 /// What decoding found, in either container.
 pub enum Found {
@@ -109,22 +109,35 @@ pub fn repair(data: &[u8], stream: Option<bool>, limits: &Limits) -> Result<Vec<
     }
 }
 
-/// The same coefficients in another container or payload; refuses what is damaged, and a `.pgf` that is cut.
-pub fn transcode(data: &[u8], stream: bool, form: Form, limits: &Limits) -> Result<Vec<u8>> {
+/// The same coefficients in another container or payload, or bare or not; refuses what is damaged, and a `.pgf` that is
+/// cut.
+pub fn transcode(
+    data: &[u8],
+    stream: bool,
+    (payload, bare): (Option<Payload>, Option<bool>),
+    limits: &Limits,
+) -> Result<Vec<u8>> {
     let options =
         pgf_resilient::DecodeOptions { strict: true, limits: *limits, ..pgf_resilient::DecodeOptions::default() };
+    let write = |coefficients, payload, bare| {
+        pgf_resilient::write(coefficients, &StreamOptions { payload, bare, ..StreamOptions::default() })
+    };
     match (is_stream(data), stream) {
-        (true, true) => Ok(pgf_resilient::rewrite(data, form, &options)?.0),
+        (true, true) => {
+            let picture = pgf_resilient::read_picture(data)?;
+            match bare.filter(|bare| *bare != picture.bare) {
+                None => Ok(pgf_resilient::rewrite(data, payload, &options)?.0),
+                // Another base: nothing of the segments stays.
+                Some(bare) => {
+                    let (coefficients, _) = pgf_resilient::read_coefficients(data, &options)?;
+                    write(&coefficients, payload.unwrap_or(picture.payload), bare)
+                }
+            }
+        }
         (true, false) => pgf::write_coefficients(&pgf_resilient::read_coefficients(data, &options)?.0),
         (false, true) => {
             let (coefficients, _) = pgf::read_coefficients(data, true, limits)?;
-            let usual = pgf_resilient::StreamOptions::default();
-            let options = pgf_resilient::StreamOptions {
-                payload: form.payload.unwrap_or(usual.payload),
-                small_checks: form.small_checks.unwrap_or(usual.small_checks),
-                ..usual
-            };
-            pgf_resilient::write(&coefficients, &options)
+            write(&coefficients, payload.unwrap_or_default(), bare.unwrap_or(false))
         }
         (false, false) => {
             let (coefficients, _) = pgf::read_coefficients(data, true, limits)?;

@@ -84,10 +84,10 @@ impl ImageInfo {
         self.stream.map(|picture| payload_name(picture.payload))
     }
 
-    /// Whether base chunks and contents of a `.pgfr` stream hold small checks; None for `.pgf`.
+    /// Whether a `.pgfr` stream is bare (see encode); None for `.pgf`.
     #[getter]
-    fn small_checks(&self) -> Option<bool> {
-        self.stream.map(|picture| picture.small_checks)
+    fn bare(&self) -> Option<bool> {
+        self.stream.map(|picture| picture.bare)
     }
 
     /// Major version of the format that wrote the file: 2 to 7 for `.pgf`, 1 for `.pgfr`.

@@ -170,7 +170,7 @@ fn options(
     quality: i64,
     max_bytes: Option<i64>,
     payload: &str,
-    small_checks: bool,
+    bare: bool,
     levels: Option<i64>,
     roi: bool,
 ) -> PyResult<Options> {
@@ -196,13 +196,13 @@ fn options(
         "pgf" if payload == Payload::Tokens => {
             return Err(PyValueError::new_err("payload=\"tokens\": goes with format=\"pgfr\""));
         }
-        "pgf" if !small_checks => return Err(PyValueError::new_err("small_checks=False: goes with format=\"pgfr\"")),
+        "pgf" if bare => return Err(PyValueError::new_err("bare=True: goes with format=\"pgfr\"")),
         "pgf" => Output::Pgf { quality, levels, roi, max_bytes },
         "pgfr" if roi => return Err(PyValueError::new_err("roi=True: goes with format=\"pgf\"")),
         "pgfr" => Output::Pgfr {
             quality,
             levels,
-            stream: StreamOptions { payload, small_checks, max_bytes, ..StreamOptions::default() },
+            stream: StreamOptions { payload, bare, max_bytes, ..StreamOptions::default() },
         },
         _ => return Err(PyValueError::new_err(format!("format={format:?}: \"pgf\", \"pgfr\" are possible"))),
     };
@@ -262,7 +262,7 @@ fn exception<'py>(py: Python<'py>, failure: &Failure) -> PyResult<Bound<'py, PyA
 ///     alpha: ``"keep"``, or lay pictures on ``"white"`` or ``"black"``. An opaque alpha channel is left out.
 ///     depth: 8, or 16 to keep 16 bits of gray and RGB sources.
 ///     icc: ``"srgb"`` converts 8-bit gray and RGB samples by their profile, ``"ignore"`` leaves them as they are.
-///     format, quality, max_bytes, payload, small_checks, levels, roi: as in :func:`pgfrs.encode`.
+///     format, quality, max_bytes, payload, bare, levels, roi: as in :func:`pgfrs.encode`.
 ///     digest: also give the SHA-256 of every source, to find copies.
 ///     measure: for each row whether to decode the result and compare; missing entries mean no.
 ///     num_threads: most threads to use; the results are the same for any number.
@@ -276,7 +276,7 @@ fn exception<'py>(py: Python<'py>, failure: &Failure) -> PyResult<Bound<'py, PyA
 #[pyfunction]
 #[pyo3(signature = (rows: "collections.abc.Iterable[typing.Any]", /, *, size=None, resize="shortest", enlarge=false,
     filter="bicubic", min_side=None, max_side=None, max_aspect=None, max_pixels=1 << 28, channels="source",
-    alpha="keep", depth=8, icc="srgb", format="pgf", quality=0, max_bytes=None, payload="packed", small_checks=true,
+    alpha="keep", depth=8, icc="srgb", format="pgf", quality=0, max_bytes=None, payload="packed", bare=false,
     levels=None, roi=false, digest=false, measure=vec![], num_threads=1) -> "list[ConvertedImage | Exception]")]
 #[allow(clippy::too_many_arguments)]
 pub fn convert_batch<'py>(
@@ -298,7 +298,7 @@ pub fn convert_batch<'py>(
     quality: i64,
     max_bytes: Option<i64>,
     payload: &str,
-    small_checks: bool,
+    bare: bool,
     levels: Option<i64>,
     roi: bool,
     digest: bool,
@@ -306,25 +306,8 @@ pub fn convert_batch<'py>(
     num_threads: i64,
 ) -> PyResult<Bound<'py, PyList>> {
     let mut options = options(
-        size,
-        resize,
-        enlarge,
-        filter,
-        min_side,
-        max_side,
-        max_aspect,
-        max_pixels,
-        channels,
-        alpha,
-        depth,
-        icc,
-        format,
-        quality,
-        max_bytes,
-        payload,
-        small_checks,
-        levels,
-        roi,
+        size, resize, enlarge, filter, min_side, max_side, max_aspect, max_pixels, channels, alpha, depth, icc, format,
+        quality, max_bytes, payload, bare, levels, roi,
     )?;
     options.digest = digest;
     let threads = within("num_threads", num_threads, 1, 65536)? as usize;
@@ -382,7 +365,7 @@ pub fn prepare_image<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let options = options(
         size, resize, enlarge, filter, min_side, max_side, max_aspect, max_pixels, channels, alpha, depth, icc, "pgf",
-        0, None, "packed", true, None, false,
+        0, None, "packed", false, None, false,
     )?;
     let row = Row::extract(row)?;
     let input = row.input();

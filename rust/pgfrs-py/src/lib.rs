@@ -183,9 +183,8 @@ mod _pgfrs {
     ///     first: of a stream: (left, top, right, bottom) in pixels, a region whose detail comes first.
     ///     chroma_weight: of a stream: weight of the colour differences in the order, above 0; 1 is least squared error
     ///         of red, green and blue, less brings the luma earlier.
-    ///     small_checks: of a stream: two check bytes behind every 16 values of the base, with which a reader mends one
-    ///         wrong, lost or extra byte of them, and a few bits in what every segment has anyway, which tell most wrong
-    ///         bytes. Such sums are noise to a model that writes without a mask.
+    ///     bare: of a stream: what byte-level models learn most easily. No small checks, which tell most wrong bytes and
+    ///         mend some but are noise to a model that writes without a mask, and a base of four times as many values.
     ///     checks: of a stream: add advisory CRC-32 checks about every 512 bytes.
     ///     user_data: opaque bytes to carry along.
     ///     palette: for mode ``"indexed"``, uint8 of shape (n, 3) or (n, 4), n at most 256.
@@ -207,7 +206,7 @@ mod _pgfrs {
     #[pyo3(signature = (image: "numpy.typing.ArrayLike", /, *, format="pgf", quality=0, levels=None, mode=None, roi=false, payload="packed",
         max_bytes=None, user_data: "typing_extensions.Buffer | None" = None,
         palette: "numpy.typing.NDArray[numpy.uint8] | None" = None, used_bits=None, favor_speed=false,
-        profile="default", order="best", first: "tuple[int, int, int, int] | None" = None, chroma_weight=1.0, small_checks=true,
+        profile="default", order="best", first: "tuple[int, int, int, int] | None" = None, chroma_weight=1.0, bare=false,
         checks=false, num_threads=1, out: "typing_extensions.Buffer | None" = None) -> "bytes")]
     #[allow(clippy::too_many_arguments)]
     fn encode<'py>(
@@ -228,13 +227,13 @@ mod _pgfrs {
         order: &str,
         first: Option<(i64, i64, i64, i64)>,
         chroma_weight: f64,
-        small_checks: bool,
+        bare: bool,
         checks: bool,
         num_threads: i64,
         out: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let threads = check_threads(num_threads)?;
-        let stream = Streaming::new(payload, profile, order, first, chroma_weight, small_checks, checks)?;
+        let stream = Streaming::new(payload, profile, order, first, chroma_weight, bare, checks)?;
         #[rustfmt::skip]
         let encoding = encoding(
             format, quality, levels, roi, max_bytes, user_data, palette, used_bits, stream, favor_speed,
@@ -455,27 +454,28 @@ mod _pgfrs {
     /// Change the container, or the payload of a stream; the coefficients stay the same and the wavelet is not redone.
     ///
     /// ``format`` is ``"pgf"`` or ``"pgfr"``; ``payload``, for ``"pgfr"``, is ``"packed"``, ``"tokens"`` or ``None`` for
-    /// that of a stream and ``"packed"`` of a file, ``small_checks`` whether it has small checks (see :func:`encode`).
+    /// that of a stream and ``"packed"`` of a file, ``bare`` whether it is bare (see :func:`encode`; a
+    /// stream that is cut gets estimates for what is missing, then).
     /// Missing planes of a stream become estimates in a `.pgf`.
     ///
     /// Raises:
     ///     FormatError: the data are damaged; ``repair`` takes those.
     ///     TruncatedError: a `.pgf` that is cut.
     #[pyfunction]
-    #[pyo3(signature = (data: "typing_extensions.Buffer", format, /, *, payload=None, small_checks=None))]
+    #[pyo3(signature = (data: "typing_extensions.Buffer", format, /, *, payload=None, bare=None))]
     fn transcode<'py>(
         py: Python<'py>,
         data: &Bound<'py, PyAny>,
         format: &str,
         payload: Option<&str>,
-        small_checks: Option<bool>,
+        bare: Option<bool>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let stream = is_stream(format)?;
-        let form = pgf_resilient::Form { payload: payload.map(parse_payload).transpose()?, small_checks };
+        let payload = payload.map(parse_payload).transpose()?;
         let data = Data::extract(data)?;
         let bytes = data.bytes();
         let file = py
-            .detach(|| container::transcode(bytes, stream, form, &pgf::Limits::default()))
+            .detach(|| container::transcode(bytes, stream, (payload, bare), &pgf::Limits::default()))
             .map_err(|e| errors::raise(py, &e))?;
         Ok(PyBytes::new(py, &file))
     }
@@ -507,7 +507,7 @@ mod _pgfrs {
     #[pyo3(signature = (images: "collections.abc.Iterable[numpy.typing.ArrayLike]", /, *, num_threads=1, format="pgf", quality=0, levels=None, mode=None, roi=false,
         payload="packed", max_bytes=None, user_data: "typing_extensions.Buffer | None" = None,
         palette: "numpy.typing.NDArray[numpy.uint8] | None" = None, used_bits=None, favor_speed=false, profile="default", order="best",
-        first: "tuple[int, int, int, int] | None" = None, chroma_weight=1.0, small_checks=true, checks=false) -> "list[bytes | Exception]")]
+        first: "tuple[int, int, int, int] | None" = None, chroma_weight=1.0, bare=false, checks=false) -> "list[bytes | Exception]")]
     #[allow(clippy::too_many_arguments)]
     fn encode_batch<'py>(
         py: Python<'py>,
@@ -528,11 +528,11 @@ mod _pgfrs {
         order: &str,
         first: Option<(i64, i64, i64, i64)>,
         chroma_weight: f64,
-        small_checks: bool,
+        bare: bool,
         checks: bool,
     ) -> PyResult<Bound<'py, PyList>> {
         let threads = check_threads(num_threads)?;
-        let stream = Streaming::new(payload, profile, order, first, chroma_weight, small_checks, checks)?;
+        let stream = Streaming::new(payload, profile, order, first, chroma_weight, bare, checks)?;
         #[rustfmt::skip]
         let encoding = encoding(
             format, quality, levels, roi, max_bytes, user_data, palette, used_bits, stream, favor_speed,

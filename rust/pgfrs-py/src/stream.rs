@@ -31,7 +31,7 @@ impl Streaming {
         order: &str,
         first: Option<(i64, i64, i64, i64)>,
         chroma_weight: f64,
-        small_checks: bool,
+        bare: bool,
         checks: bool,
     ) -> PyResult<Streaming> {
         let profile = match profile {
@@ -59,7 +59,7 @@ impl Streaming {
             order,
             first,
             chroma: chroma_weight,
-            small_checks,
+            bare,
             checks,
             ..StreamOptions::default()
         }))
@@ -75,7 +75,7 @@ impl Streaming {
             return Ok(None);
         }
         Err(PyValueError::new_err(
-            "payload, profile, order, first, chroma_weight, small_checks and checks go with format=\"pgfr\"",
+            "payload, profile, order, first, chroma_weight, bare and checks go with format=\"pgfr\"",
         ))
     }
 }

@@ -107,7 +107,7 @@ pub fn stream_options(random: &mut Random) -> StreamOptions {
         first: random.one_in(8).then_some(first),
         chroma: random.pick(&[1.0, 0.5]),
         max_bytes: random.one_in(8).then(|| 200 + random.below(3000)),
-        small_checks: !random.one_in(4),
+        bare: random.one_in(4),
         checks: random.one_in(4),
     }
 }

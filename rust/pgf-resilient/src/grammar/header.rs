@@ -23,7 +23,7 @@ fn allows(bytes: &[u8], next: u8, limits: &Limits) -> bool {
     let Some(&kind) = bytes.first() else {
         return next & 7 == VERSION && next & !(7 | BIG | DEEP | TOKENS | BARE) == 0;
     };
-    let (big, deep) = (kind & BIG != 0, kind & DEEP != 0);
+    let (big, deep, bare) = (kind & BIG != 0, kind & DEEP != 0, kind & BARE != 0);
     let Some(&mode) = bytes.get(1) else {
         let wide = |mode: Mode| mode.sample_type() != SampleType::U8;
         return Mode::from_number(next & 0x1F).is_some_and(|mode| deep || !wide(mode));
@@ -70,8 +70,8 @@ fn allows(bytes: &[u8], next: u8, limits: &Limits) -> bool {
         writer_version: pgf::WRITER_VERSION,
     };
     match &rest[digits..] {
-        [] => (0..8).any(|low| levels_fit(&header(next, low))),
-        [a] => levels_fit(&header(*a, next >> 4)),
+        [] => (0..8).any(|low| levels_fit(&header(next, low), bare)),
+        [a] => levels_fit(&header(*a, next >> 4), bare),
         [_, _, rest @ ..] => {
             let deep_bytes = if deep { 1 + usize::from(channels) } else { 0 };
             if rest.len() < deep_bytes {
@@ -85,7 +85,7 @@ fn allows(bytes: &[u8], next: u8, limits: &Limits) -> bool {
 }
 
 /// Whether the planes bear the levels.
-fn levels_fit(header: &Header) -> bool {
+fn levels_fit(header: &Header, bare: bool) -> bool {
     if header.levels > MAX_LEVELS || header.quality > 30 {
         return false;
     }
@@ -94,5 +94,5 @@ fn levels_fit(header: &Header) -> bool {
         w.min(h)
     };
     let bears = |levels: u8| levels == 0 || (0..2).all(|plane| halved(smallest(plane), levels - 1) >= 2);
-    bears(header.levels) && bears(stream_levels(header))
+    bears(header.levels) && bears(stream_levels(header, bare))
 }
