@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::picture::Picture;
 use pgf::{Band, Error, Header, Result};
 
-/// Levels in a block of the coarsest ones, at most.
+/// Levels in a block of the coarsest ones, at most; in bare streams, whose base has taken one of them, one fewer.
 const MERGED_LEVELS: u8 = 3;
 
 /// Longest side of a part.
@@ -121,8 +121,9 @@ impl Geometry {
             }
             let tile = |level: u8| tile_side(picture, level);
             // The coarsest levels share blocks.
+            let most = MERGED_LEVELS - u8::from(picture.bare);
             let mut merged = levels;
-            while merged >= 2 && levels - merged < MERGED_LEVELS - 1 && tile(merged - 1) < SIDE {
+            while merged >= 2 && levels - merged < most - 1 && tile(merged - 1) < SIDE {
                 merged -= 1;
             }
             let side = tile(levels);

@@ -88,12 +88,14 @@ pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) 
         base_shift: [0; MAX_CHANNELS],
         outlier: [NO_LIMIT; 2],
     };
-    picture.coarse = match options.profile {
+    let coarse = match options.profile {
         Profile::Lean => 2,
         // Small pictures have few coarse coefficients.
         _ if header.width.max(header.height) < 160 => 2,
         _ => 1,
     };
+    // The same tiles at the same level: a larger base has one level fewer.
+    picture.coarse = coarse + u8::from(options.bare);
     picture.deep = picture.must_be_deep();
     Ok(picture)
 }
