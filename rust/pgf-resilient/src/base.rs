@@ -70,11 +70,13 @@ pub(crate) struct Sound {
 /// The values of a chunk out of the bytes behind its address: as they are, or with the one byte wrong, lost or extra
 /// that makes them agree with their check. `None` if there is no such change.
 ///
-/// Without a check (`check` is its length) they are sound if they are as many as there should be.
+/// Without a check (`check` is its length) they are sound if they are as many as there should be, and values.
 pub(crate) fn sound(check: usize, bytes: &[u8], want: usize, place: (usize, usize)) -> Option<Sound> {
     if check == 0 {
         let values = bytes.to_vec();
-        return (bytes.len() == want).then_some(Sound { values, place: None, mended: false });
+        // FF is no base value.
+        let fits = bytes.len() == want && !bytes.contains(&0xFF);
+        return fits.then_some(Sound { values, place: None, mended: false });
     }
     let agrees = |bytes: &[u8]| {
         let (values, check) = bytes.split_at(want);
