@@ -12,6 +12,7 @@ use crate::picture::Payload;
 use crate::reader::{Contents, Found};
 use crate::segment::{Address, check_of, parse_address, unstuff};
 use crate::tile::Tiles;
+use crate::tokens::REST;
 #[doc(hidden)]
 pub use mend::limit_trials;
 use survey::Survey;
@@ -201,11 +202,8 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             if found.is_none() && mending {
                 let all: Vec<usize> = damaged.iter().map(|d| d.0).collect();
                 let contradicted = damaged.iter().find(|d| d.1 == Fit::Contradicted);
-                // A wrong token moves what follows it a little, and too many changes explain it.
-                if packed || contradicted.is_none() {
-                    found = self.corrected(candidates, &all, None);
-                    found = found.or_else(|| self.adopt(candidates, need));
-                }
+                found = self.corrected(candidates, &all, None);
+                found = found.or_else(|| self.adopt(candidates, need));
                 if let Some((i, _)) = contradicted.filter(|_| found.is_none() && (doubtful.is_none() || believed)) {
                     // What ends where it should is mostly right.
                     doubtful = Some(*i);
@@ -294,18 +292,6 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             return found;
         }
         *end = End::Broken;
-        if contents.picture.payload == Payload::Tokens {
-            for &i in &damaged {
-                let a = at(i).address;
-                let (fit, whole) = self.content_of(at(i).content.clone(), parts, a);
-                if fit == Fit::Contradicted {
-                    self.fates[i] = Fate::Doubted;
-                    *after = if candidates.versions { i } else { 0 };
-                    return Some((begun(a, whole), a.plane.checked_sub(a.count), None));
-                }
-                self.tiles.start(parts.len());
-            }
-        }
         if mending {
             let mut used = 0;
             if let Some(count) = self.corrected(candidates, &damaged, Some(&mut used)) {
@@ -313,9 +299,26 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                 *after = if candidates.versions { used } else { 0 };
                 return Some((begun(a, count.into()), a.plane.checked_sub(count), None));
             }
-            if let Some((top, low)) = self.adopt_first(candidates) {
-                return Some((BlockState { top, low }, low.checked_sub(1).map(|n| n as u8), None));
+        }
+        if contents.picture.payload == Payload::Tokens {
+            let believed = !mending || self.survey.as_ref().is_none_or(|s| !s.checked);
+            for &i in &damaged {
+                let a = at(i).address;
+                let (fit, agreeing) = self.content_of(at(i).content.clone(), parts, a);
+                if fit == Fit::Contradicted {
+                    self.fates[i] = Fate::Doubted;
+                    *after = if candidates.versions { i } else { 0 };
+                    if believed {
+                        return Some((begun(a, a.count.into()), a.plane.checked_sub(a.count), None));
+                    }
+                    self.tiles.start(parts.len());
+                    return Some((begun(a, self.before_contradiction(at(i), parts, agreeing)), None, None));
+                }
+                self.tiles.start(parts.len());
             }
+        }
+        if mending && let Some((top, low)) = self.adopt_first(candidates) {
+            return Some((BlockState { top, low }, low.checked_sub(1).map(|n| n as u8), None));
         }
         // A wrong beginning spoils everything below: better none, unless all of its planes are there.
         for i in damaged {
@@ -415,6 +418,21 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         let mut content = std::mem::take(&mut self.content);
         unstuff(&self.contents.data[segment.content.clone()], &mut content);
         content.truncate((content.len() as f64 * share) as usize);
+        let (_, whole) = self.decode(&content, parts, segment.address);
+        self.content = content;
+        whole
+    }
+
+    /// Decodes a content of tokens up to the middle of the list that its check contradicts, behind so many that agree; how
+    /// many of its planes are whole.
+    fn before_contradiction(&mut self, segment: &Found, parts: &[Part], agreeing: usize) -> usize {
+        let mut content = std::mem::take(&mut self.content);
+        unstuff(&self.contents.data[segment.content.clone()], &mut content);
+        let ends = content.iter().enumerate().filter(|(_, byte)| **byte >= REST).map(|(at, _)| at);
+        let mut ends = std::iter::once(0).chain(ends).skip(agreeing);
+        if let (Some(from), Some(to)) = (ends.next(), ends.next()) {
+            content.truncate(from.midpoint(to));
+        }
         let (_, whole) = self.decode(&content, parts, segment.address);
         self.content = content;
         whole

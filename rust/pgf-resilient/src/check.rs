@@ -1,5 +1,5 @@
 //! The small check of a content. Packed: the bits that the planes leave unused in the last byte depend on all other bits
-//! and on the address. Tokens: which of six bytes ends the last list depends on the bytes before it and on the address.
+//! and on the address. Tokens: which of six bytes ends a list depends on the bytes before it and on the address.
 
 use crate::tokens::{REST, RESTS};
 
@@ -42,7 +42,7 @@ impl Check {
         if self.on { (self.with(low).mixed() << used) | low } else { low }
     }
 
-    /// The byte that ends the last list of tokens. The state is that of the bytes before.
+    /// The byte that ends a list of tokens. The state is that of the bytes before.
     #[inline]
     pub fn rest(self) -> u8 {
         if self.on { REST + ((u32::from(self.mixed()) * u32::from(RESTS)) >> 8) as u8 } else { REST }
@@ -62,18 +62,29 @@ impl Check {
         self.with_all(&content[..at]).last_byte(low, used)
     }
 
-    /// The byte that should end the last list of a content of tokens, and where it is; `None` without a list.
-    pub fn expected_rest(self, content: &[u8]) -> Option<(usize, u8)> {
-        let at = content.iter().rposition(|byte| *byte >= REST)?;
-        Some((at, self.with_all(&content[..at]).rest()))
+    /// The first list of a content of tokens whose end contradicts the bytes before it.
+    pub fn first_contradiction(self, content: &[u8]) -> Option<usize> {
+        let (mut check, mut lists) = (self, 0);
+        for byte in content {
+            if *byte >= REST {
+                if *byte != check.rest() {
+                    return Some(lists);
+                }
+                lists += 1;
+            }
+            check = check.with(*byte);
+        }
+        None
     }
 
-    /// Ends the last list of a content of tokens.
+    /// Ends the lists of a content of tokens.
     pub fn seal_tokens(self, content: &mut [u8]) {
-        if self.on
-            && let Some((at, rest)) = self.expected_rest(content)
-        {
-            content[at] = rest;
+        let mut check = self;
+        for byte in content.iter_mut().filter(|_| self.on) {
+            if *byte >= REST {
+                *byte = check.rest();
+            }
+            check = check.with(*byte);
         }
     }
 

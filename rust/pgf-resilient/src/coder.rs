@@ -124,7 +124,7 @@ impl PlaneDecoder {
     }
 
     /// Reads `count` planes from plane `p` of a block downwards, the content of a segment with this address; also says how
-    /// many of them are whole.
+    /// many of them are whole; of tokens that a check contradicts, how many agree.
     pub fn planes(
         &mut self,
         payload: Payload,
@@ -188,12 +188,11 @@ impl BitWork for Decode<'_> {
             }
             Payload::Tokens => {
                 let content = &content[..at];
-                let agrees = address.expected_rest(content).is_none_or(|(end, rest)| content[end] == rest);
-                match (at < whole, agrees) {
-                    (false, true) => Fit::Exact,
-                    (false, false) => Fit::Contradicted,
-                    (true, true) => Fit::Excess(at),
-                    (true, false) => Fit::Wrong,
+                match (at < whole, address.first_contradiction(content)) {
+                    (false, None) => Fit::Exact,
+                    (false, Some(list)) => return (Fit::Contradicted, list),
+                    (true, None) => Fit::Excess(at),
+                    (true, Some(_)) => Fit::Wrong,
                 }
             }
         };

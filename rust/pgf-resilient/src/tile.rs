@@ -78,7 +78,7 @@ impl Tile {
 /// What changes in a tile when planes are read, but for the planes themselves.
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
-    significant: [u32; SIDE + 2],
+    pub significant: [u32; SIDE + 2],
     negative: Rows,
     partial: Rows,
     top: usize,

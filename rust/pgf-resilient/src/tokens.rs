@@ -20,8 +20,7 @@ pub(crate) const PAIR_RUNS: usize = 6;
 pub(crate) const PAIR_GAPS: usize = 3;
 /// `LONGEST_RUN` zeros and no coefficient.
 pub(crate) const ZEROS: u8 = PAIRS + 4 * (PAIR_RUNS * PAIR_GAPS) as u8;
-/// All coefficients that are left stay insignificant. In the last plane of a segment this or one of the next five: which,
-/// is the content's check.
+/// All coefficients that are left stay insignificant: this or one of the next five. Which, is the check of what is before.
 pub(crate) const REST: u8 = ZEROS + 1;
 pub(crate) const RESTS: u8 = 0xFF - REST;
 /// The last of them.

@@ -296,3 +296,60 @@ fn no_plane_is_too_high_for_an_address() {
         assert_eq!((show(&wrong).width, show(&wrong).height), (40, 33));
     }
 }
+
+/// Every byte that ends a list of tokens is a check of what is before it.
+#[test]
+fn ends_of_token_lists_are_checks() {
+    let options = StreamOptions { payload: Payload::Tokens, ..StreamOptions::default() };
+    let stream = pictures::stream(&pictures::crop(1, 3, 2, 128, 128), 2000, &options);
+    let mut lists = 0;
+    for segment in segments(&stream, &Limits::default()).unwrap() {
+        let Kind::Planes { count, .. } = segment.kind else { continue };
+        // The address takes three bytes.
+        let ends: Vec<usize> = (segment.bytes.start + 3..segment.bytes.end).filter(|at| stream[*at] >= 0xF9).collect();
+        assert_eq!(ends.len(), count.into());
+        for at in ends {
+            lists += 1;
+            for value in (0xF9..=0xFE).filter(|value| *value != stream[at]) {
+                let mut wrong = stream.clone();
+                wrong[at] = value;
+                let (_, report) = decode(&wrong, &DecodeOptions::default()).unwrap();
+                assert!(!report.clean(), "byte {at}: {value:02x} for {:02x}", stream[at]);
+            }
+        }
+    }
+    assert!(lists > 60, "{lists} lists");
+}
+
+/// Wrong, lost and extra bytes in the first segments of coarse blocks of tokens are often set right.
+#[test]
+fn damaged_tokens_are_corrected() {
+    let image = pictures::middle(0, 256, 256);
+    let options = StreamOptions { payload: Payload::Tokens, ..StreamOptions::default() };
+    let stream = pictures::stream(&image, 5000, &options);
+    let clean = show(&stream);
+    let mut random = Random(3);
+    let (mut all, mut right) = ([0u32; 3], [0u32; 3]);
+    for segment in segments(&stream, &Limits::default()).unwrap() {
+        match segment.kind {
+            Kind::Planes { group: 0, levels: (coarse, _), first: true, .. } if coarse > 4 => {}
+            _ => continue,
+        }
+        for at in segment.bytes.start + 3..segment.bytes.end {
+            let mut wrong = stream.clone();
+            wrong[at] ^= 1 + random.below(255) as u8;
+            let mut lost = stream.clone();
+            lost.remove(at);
+            let mut extra = stream.clone();
+            extra.insert(at, random.below(255) as u8);
+            for (kind, damaged) in [wrong, lost, extra].iter().enumerate() {
+                all[kind] += 1;
+                right[kind] += u32::from(pictures::psnr(&clean, &show(damaged)) > 40.0);
+            }
+        }
+    }
+    println!("wrong, lost and extra: {right:?} of {all:?} set right");
+    for ((right, all), least) in right.into_iter().zip(all).zip([0.4, 0.2, 0.5]) {
+        assert!(all > 100 && f64::from(right) >= least * f64::from(all), "{right} of {all} set right");
+    }
+}

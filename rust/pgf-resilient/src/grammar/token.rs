@@ -116,8 +116,7 @@ impl TokenPlane {
             mask.insert(ZEROS);
         }
         if self.before != Before::Zeros {
-            // The last list of the segment holds the check.
-            mask.insert(if self.planes == 1 { self.check.rest() } else { REST });
+            mask.insert(self.check.rest());
         }
         mask
     }
