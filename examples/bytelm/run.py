@@ -41,6 +41,9 @@ QUICK_INFILL = Settings(steps=200, muon=0.02)
 QUICK_DIGITS = Settings(steps=1000, batch=16, muon=0.02)
 LARGE_DIGITS = Settings(width=256, layers=6, heads=8, steps=8000, batch=32, rate=1e-3, muon=0.02)
 
+#: What the command line may say instead of a setting's own.
+SAID = ("steps", "batch", "width", "layers", "heads", "muon")
+
 
 def prepare(out: Path, crops: int, jobs: int) -> dict[str, Any]:
     """All pictures in all encodings, from OUT/streams.pickle if they are there."""
@@ -177,7 +180,7 @@ def settings_of(name: str, options: argparse.Namespace) -> Settings:
         small, large = QUICK_INFILL, LARGE
     elif name.startswith(DIGITS):
         small, large = QUICK_DIGITS, LARGE_DIGITS
-    said = {key: value for key in ("steps", "width") if (value := getattr(options, key))}
+    said = {key: value for key in SAID if (value := getattr(options, key)) is not None}
     return Settings(**((large if options.large else small).record() | said))
 
 
@@ -187,8 +190,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="models trained at a time, one thread each")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each of the five encodings")
     parser.add_argument("--more-seeds", type=int, default=1, help="runs of everything else")
-    parser.add_argument("--steps", type=int, help="instead of the setting's own")
-    parser.add_argument("--width", type=int, help="instead of the setting's own; a multiple of twice the heads")
+    parser.add_argument("--steps", type=int, help="as the following, instead of the setting's own")
+    parser.add_argument("--batch", type=int, help="pictures a step")
+    parser.add_argument("--width", type=int, help="a multiple of twice the heads")
+    parser.add_argument("--layers", type=int)
+    parser.add_argument("--heads", type=int)
+    parser.add_argument("--muon", type=float, help="rate of Muon for the matrices of the blocks; 0: AdamW")
     parser.add_argument("--crops", type=int, help="crops of photographs to train on")
     parser.add_argument("--only", default="", help="names of runs, comma-separated; default: all but chunks")
     parser.add_argument("--large", action="store_true")
