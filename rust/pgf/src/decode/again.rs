@@ -33,12 +33,11 @@ struct Values {
 const FEWEST: usize = 4;
 
 impl<'a> Again<'a> {
-    /// Of a picture of so many bytes; macroblocks are decoded with the `checks` that they were with first.
-    pub fn new(order: Order, blocks: Vec<Block>, mut jobs: Vec<Job<'a>>, checks: Checks, bytes: usize) -> Again<'a> {
+    /// Macroblocks are decoded with the `checks` that they were with first; `room` is what they may take in bytes.
+    pub fn new(order: Order, blocks: Vec<Block>, mut jobs: Vec<Job<'a>>, checks: Checks, room: usize) -> Again<'a> {
         // Threads find them in any order.
         jobs.sort_unstable_by_key(|job| job.index);
-        // With planes and samples half as much again stays within four times the picture.
-        let most = (bytes / 2 / (4 * BLOCK_VALUES)).max(FEWEST);
+        let most = (room / (4 * BLOCK_VALUES)).max(FEWEST);
         let values = Values { checks, decoder: BlockDecoder::new(), kept: VecDeque::new(), most };
         Again { order, blocks, jobs, values }
     }

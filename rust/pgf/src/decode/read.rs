@@ -32,7 +32,7 @@ pub(super) enum Found<'a> {
     /// All of them.
     Planes(Planes),
     /// Without those of macroblocks that need more than 16 bits.
-    Most(Vec<PlaneData<i16>>, Again<'a>),
+    Most(Vec<PlaneData<i16>>, Box<Again<'a>>),
     /// Samples, where they are in the file.
     Raw(Raw<'a>),
 }
@@ -72,7 +72,7 @@ impl ReadPlanes<'_> {
             Found::Most(planes, again) => {
                 let scale = Scale { levels: header.levels, quantizer: header.quantizer() };
                 let steps = layouts[0].steps.len();
-                let rows = WideRows::new(scale, target, &layouts, &planes, steps, Some(again));
+                let rows = WideRows::new(scale, target, &layouts, &planes, steps, Some(*again));
                 stream(header, flags, target, &layouts, rows, samples);
                 Ok(())
             }
@@ -182,8 +182,11 @@ pub(super) fn read_planes<'a>(
     finish_report(&mut report, data, strict)?;
     let found = match planes {
         Planes::Narrow(planes) if !left_out.is_empty() => {
+            // Planes, samples, a quarter of them for the windows of `WideRows`, and this: four times the picture.
             let bytes = target.width() as usize * target.height() as usize * channels;
-            Found::Most(planes, Again::new(order, blocks, left_out, checks, bytes))
+            let held = planes.iter().flat_map(|plane| &plane.buffers).map(|buffer| 2 * buffer.len()).sum::<usize>();
+            let room = (bytes / 2).min((3 * bytes - bytes / 4).saturating_sub(held));
+            Found::Most(planes, Box::new(Again::new(order, blocks, left_out, checks, room)))
         }
         planes => Found::Planes(planes),
     };
