@@ -21,7 +21,7 @@ pub(crate) fn coefficients(
     let wide = contents.picture.deep;
     let mut out = Coefficients::zeroed(&header, note.flags, wide, palette, user_data, limits)?;
     out.favor_speed = note.favor_speed;
-    let mut low = Low::new(contents);
+    let mut low = Low::new(contents, header.levels);
     let mut row = [0; 32];
     for block in 0..contents.geometry.blocks.len() {
         let state = reader.block(block);
@@ -73,9 +73,9 @@ struct Low {
 }
 
 impl Low {
-    fn new(contents: &Contents<'_>) -> Low {
-        let header = &contents.picture.header;
-        let (levels, stored) = (contents.geometry.levels, header.levels);
+    /// All levels above `stored`.
+    fn new(contents: &Contents<'_>, stored: u8) -> Low {
+        let (header, levels) = (&contents.picture.header, contents.geometry.levels);
         let planes = contents
             .bases
             .iter()
@@ -124,6 +124,9 @@ impl Low {
     }
 }
 
+/// Levels that [`pixels`] inverts itself of a stream whose coefficients have none.
+const FINE_LEVELS: u8 = 2;
+
 /// All blocks that bear on a level and region to pixels.
 pub(crate) fn pixels(
     contents: &Contents<'_>,
@@ -132,13 +135,20 @@ pub(crate) fn pixels(
     limits: &Limits,
     mut visit: impl FnMut(usize, BlockState),
 ) -> Result<Synthesis> {
-    let header = contents.note.header(&contents.picture.header);
+    let stated = contents.note.header(&contents.picture.header);
+    let mut header = stated;
+    if stated.levels == 0 {
+        // The stream has levels all the same. Those that hold nearly all coefficients are inverted like those of other
+        // pictures, in 16 bits where they do: in 32 they would be four times an 8-bit picture, and planes as many more.
+        Windows::new(&stated, contents.note.flags, level, region)?;
+        header.levels = contents.geometry.levels.min(FINE_LEVELS);
+    }
     let mut synthesis = Synthesis::new(&header, contents.note.flags, level, region, limits)?;
-    let mut low = Low::new(contents);
+    let mut low = Low::new(contents, header.levels);
     let mut row = [0; 32];
     for block in 0..contents.geometry.blocks.len() {
         let parts = contents.geometry.parts_of(block);
-        if !is_needed(parts, &header, synthesis.windows()) {
+        if !is_needed(parts, &stated, synthesis.windows()) {
             continue;
         }
         let state = reader.block(block);
@@ -157,7 +167,11 @@ pub(crate) fn pixels(
             }
             let Some((xs, ys)) = shared(synthesis.windows(), part) else { continue };
             let window = synthesis.window(part.plane.into(), part.level, part.band).expect("checked above");
-            let shift = shift_of(&header, part.level, part.band);
+            let shift = shift_of(&stated, part.level, part.band);
+            if stated.levels == 0 && tile.top > 15 {
+                // Samples are never clamped before all levels are inverted.
+                synthesis.widen();
+            }
             let mut rows = synthesis.rows_mut(part.plane.into(), part.level, part.band).expect("checked above");
             let from = (xs.start - part.x as usize, ys.start - part.y as usize);
             let mut patch = rows.patch((xs.start - window.x, ys.start - window.y), (xs.len(), ys.len()));
@@ -165,9 +179,12 @@ pub(crate) fn pixels(
         }
     }
     for plane in 0..usize::from(header.channels) {
-        let shift = shift_of(&header, header.levels, Band::LL);
+        let shift = shift_of(&stated, stated.levels, Band::LL);
         let (width, _) = band_size(&header, plane, header.levels, Band::LL);
         let values = low.finish(plane);
+        if stated.levels == 0 && values.iter().any(|v| i16::try_from(*v).is_err()) {
+            synthesis.widen();
+        }
         let Some(window) = synthesis.window(plane, header.levels, Band::LL) else { continue };
         let mut rows = synthesis.rows_mut(plane, header.levels, Band::LL).expect("it has a window");
         for y in 0..window.height {

@@ -264,6 +264,15 @@ impl Synthesis {
         &self.windows
     }
 
+    /// Keeps coefficients in 32 bits from now on, which takes twice the memory. In 8-bit modes they are kept in 16 until
+    /// then, and whoever fills them in saturates them.
+    pub fn widen(&mut self) {
+        let Planes::Narrow(narrow) = &mut self.planes else { return };
+        let wide = |buffer: &mut Vec<i16>| std::mem::take(buffer).into_iter().map(i32::from).collect();
+        let planes = narrow.iter_mut().map(|plane| PlaneData { buffers: plane.buffers.iter_mut().map(wide).collect() });
+        self.planes = Planes::Wide(planes.collect());
+    }
+
     /// Width and height of the result in samples.
     pub fn size(&self) -> (u32, u32) {
         let target = self.windows.wanted.as_ref().unwrap_or(&self.windows.target);

@@ -1,7 +1,10 @@
 //! Files to pixels: the stages backwards, for any level and region, from whole, cut and damaged data.
 
+mod again;
 mod invert;
+mod raw;
 mod read;
+mod wide;
 
 pub(crate) use invert::{Peaks, invert};
 
@@ -12,7 +15,7 @@ use crate::header::{FileHeader, Header, Limits, flags};
 use crate::image::{Image, Mode, Samples, SamplesMut};
 use crate::report::{Damage, Report};
 use crate::salvage;
-use read::{ReadPlanes, read_planes};
+use read::{Found, Purpose, ReadPlanes, read_planes};
 
 /// What to decode; [`Default`] is the whole picture with the default limits.
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,16 +86,17 @@ pub fn read_coefficients(data: &[u8], strict: bool, limits: &Limits) -> Result<(
     let (file, found) = header_of(data, strict)?;
     let target = Target::new(&file.header, 0, None)?;
     check_limits(&file, &target, limits)?;
-    let read = read_planes(data, &file, found, &target, strict, 1)?;
+    let read = read_planes(data, &file, found, &target, Purpose::Coefficients, strict, 1)?;
+    let report = read.report.clone();
     let coefficients = Coefficients {
         header: file.header,
         flags: file.flags & (flags::ROI | flags::V5 | flags::V7) | flags::V2 | flags::PGF32 | flags::V6,
-        planes: read.planes,
+        planes: read.planes(),
         palette: file.palette.clone(),
         user_data: data[file.user_data.clone()].to_vec(),
         favor_speed: false,
     };
-    Ok((coefficients, read.report))
+    Ok((coefficients, report))
 }
 
 /// A clean, complete file of whatever cut or damaged data still tell, with the report of what that is.
@@ -116,7 +120,8 @@ pub fn synthesise(coefficients: Coefficients) -> Result<Image> {
     let mut samples = Samples::zeroed(header.mode.sample_type(), count);
     let layouts: Vec<_> = (0..channels).map(|c| PlaneLayout::new(&header, c, &target)).collect();
     let peaks = Peaks::of_windows(&header, header.quantizer(), &coefficients.planes, &layouts, &target);
-    let read = ReadPlanes { planes: coefficients.planes, layouts, peaks, report: Report::default() };
+    let found = Found::Planes(coefficients.planes);
+    let read = ReadPlanes { found, layouts, peaks, report: Report::default() };
     read.export(&header, coefficients.flags, &target, 1, samples.as_mut())?;
     Ok(Image { width, height, channels, mode: header.mode, samples })
 }
@@ -156,7 +161,7 @@ fn decode_file(
     if packed && !target.whole {
         let whole = Target::new(header, options.level, None)?;
         check_limits(file, &whole, &options.limits)?;
-        let read = read_planes(data, file, found, &whole, options.strict, options.num_threads)?;
+        let read = read_planes(data, file, found, &whole, Purpose::Pixels, options.strict, options.num_threads)?;
         let report = read.report.clone();
         let (width, height) = (whole.width() as usize, whole.height() as usize);
         let mut all = vec![0u8; width * height];
@@ -164,7 +169,7 @@ fn decode_file(
         crop(&all, width, &target, samples);
         return Ok(report);
     }
-    let read = read_planes(data, file, found, &target, options.strict, options.num_threads)?;
+    let read = read_planes(data, file, found, &target, Purpose::Pixels, options.strict, options.num_threads)?;
     let report = read.report.clone();
     read.export(header, file.flags, &target, options.num_threads, samples)?;
     Ok(report)

@@ -3,6 +3,8 @@
 //! A [`Run`] is a rectangle of one band scanned in 8x8 blocks. A [`Group`] is a sequence of runs that is cut into
 //! macroblocks: everything in a plain file, one tile in a ROI file.
 
+use std::ops::Range;
+
 use crate::coefficients::{Band, PlaneLayout, band_size, level_size};
 use crate::header::{FileHeader, Header, flags};
 use crate::planes::{BLOCK_VALUES, Coefficient};
@@ -420,12 +422,27 @@ pub(crate) fn run_is_wanted(run: &Run, layout: &PlaneLayout, base: u8, from: usi
     }
     let (_, x, y, frame) = layout.band(base, run.level, band);
     let (x, y) = (x as u64, y as u64);
-    // Rows of 8x8 blocks that the values touch.
-    let per_row = 8 * u64::from(run.width);
-    let top = u64::from(run.y) + from as u64 / per_row * 8;
-    let bottom = u64::from(run.y) + ((from + length - 1) as u64 / per_row * 8 + 8).min(u64::from(run.height));
+    let rows = run_rows(run, from, length);
     let (left, right) = (u64::from(run.x), u64::from(run.x) + u64::from(run.width));
-    left < x + frame.width as u64 && right > x && top < y + frame.height as u64 && bottom > y
+    left < x + frame.width as u64 && right > x && rows.start < y + frame.height as u64 && rows.end > y
+}
+
+/// Rows of the band, or of HL and LH, that some values of a run lie in, and perhaps a few more.
+pub(crate) fn run_rows(run: &Run, from: usize, length: usize) -> Range<u64> {
+    let (first, last) = (from as u64, (from + length - 1) as u64);
+    match run.kind {
+        Kind::Band(_) => {
+            // Rows of 8x8 blocks that the values touch.
+            let per_row = 8 * u64::from(run.width);
+            let top = u64::from(run.y);
+            top + first / per_row * 8..top + (last / per_row * 8 + 8).min(u64::from(run.height))
+        }
+        // Four rows of both bands at a time, the odd row of HL last.
+        Kind::Interleaved => {
+            let per_row = 4 * u64::from(run.width);
+            (first / per_row * 4).min(u64::from(run.height / 2))..last / per_row * 4 + 4
+        }
+    }
 }
 
 #[cfg(test)]

@@ -113,8 +113,9 @@ impl Frame {
         }
     }
 
+    /// Wraps where the frame begins in front of the data, which then has only its lower rows.
     fn start(&self, y: usize) -> usize {
-        self.offset + y * self.stride
+        self.offset.wrapping_add(y * self.stride)
     }
 
     /// Index of the first sample of a rectangle inside the frame, and samples from one of its rows to the next.
@@ -244,6 +245,16 @@ impl<T: Lift> Inverse<T> {
     /// The rectangle that is transformed.
     pub fn frame(&self) -> &Frame {
         &self.frame
+    }
+
+    /// How many rows hold samples.
+    pub fn done(&self) -> usize {
+        self.horizontal
+    }
+
+    /// Says that the rectangle begins elsewhere in the data from now on.
+    pub fn place(&mut self, offset: usize) {
+        self.frame.offset = offset;
     }
 
     /// Transforms until the first `wanted` rows hold samples; `prepare` is called once for every row before

@@ -54,18 +54,13 @@ pub const KINDS: [Kind; 18] = [
     kind("file transcode", 5, file_transcode),
 ];
 
-/// What decoding may take: so many times the bytes of its samples, whatever else the input makes necessary, and a constant.
-struct Allowed {
-    times: (usize, usize),
-    more: usize,
-}
-
-/// Planes of 16 bits and samples of 8 are three times the samples, 32 and 16 bits too. Damage can make coefficients of
-/// 8-bit pictures, or sums of them, that need 32 bits: five times, and while one plane becomes wide both of its forms.
-fn allowed(samples: &Samples, channels: usize, damaged: bool, more: usize) -> Allowed {
-    let times = if damaged && matches!(samples, Samples::U8(_)) { (5 * channels + 2, channels) } else { (4, 1) };
-    Allowed { times, more }
-}
+/// How many times the bytes of its samples decoding may take. Planes of 16 bits and samples of 8 are three times the
+/// samples, 32 and 16 bits too. Damage can make coefficients of 8-bit pictures, or sums of them, that need 32 bits: these are
+/// made a few rows and macroblocks at a time.
+const TIMES: usize = 4;
+/// Of 8-bit streams without levels whose samples do not fit in 16 bits: planes of 32 bits, and one more of 16 while they
+/// become so.
+const TIMES_OF_DEEP_SAMPLES: usize = 7;
 
 /// Of a stream whatever its size: the bit planes of one block and the tables of the coder.
 const FOR_A_STREAM: usize = 128 << 10;
@@ -96,9 +91,9 @@ impl Trial<'_> {
         pgf::Limits { max_pixels, ..LIMITS }
     }
 
-    fn within_memory(&mut self, peak: usize, samples: &Samples, Allowed { times, more }: Allowed) {
+    fn within_memory(&mut self, peak: usize, samples: &Samples, times: usize, more: usize) {
         let bytes = bytes_of(samples);
-        let most = (times.0 * bytes).div_ceil(times.1) + more + FOR_A_BYTE * self.input.len();
+        let most = times * bytes + more + FOR_A_BYTE * self.input.len();
         self.left = self.left.min(most as isize - peak as isize);
         assert!(peak <= most, "{peak} bytes for {bytes} of samples and {} of input, not {most}", self.input.len());
     }
@@ -128,13 +123,10 @@ fn stream_decode(trial: &mut Trial<'_>) {
     assert_eq!(image.samples.as_ref().len(), image.width as usize * image.height as usize * image.channels);
     assert!(report.base_known <= report.base_total && report.bytes == data.len());
     assert!(report.faults.iter().all(|f| f.bytes.start <= f.bytes.end && f.bytes.end <= data.len()), "{report:?}");
-    let mut more = FOR_A_STREAM + FOR_A_BASE_VALUE * report.base_total;
-    if pgf_resilient::read_picture(&data).expect("it was decoded").header.levels == 0 {
-        // Without levels planes are of 32 bits, and all of their levels are kept beside them.
-        more += 9 * bytes_of(&image.samples);
-    }
-    let allowed = allowed(&image.samples, image.channels, !report.clean(), more);
-    trial.within_memory(peak, &image.samples, allowed);
+    let picture = pgf_resilient::read_picture(&data).expect("it was decoded");
+    let flat = picture.header.levels == 0 && matches!(image.samples, Samples::U8(_));
+    let times = if flat && (picture.deep || !report.clean()) { TIMES_OF_DEEP_SAMPLES } else { TIMES };
+    trial.within_memory(peak, &image.samples, times, FOR_A_STREAM + FOR_A_BASE_VALUE * report.base_total);
 }
 
 fn stream_look(trial: &mut Trial<'_>) {
@@ -375,8 +367,7 @@ fn file_decode(trial: &mut Trial<'_>) {
     let Ok((image, report)) = decoded else { return };
     assert_eq!(image.samples.as_ref().len(), image.width as usize * image.height as usize * image.channels);
     assert_eq!(report.intact + report.partial + report.missing, report.macroblocks, "{report:?}");
-    let allowed = allowed(&image.samples, image.channels, !report.complete(), FOR_A_FILE);
-    trial.within_memory(peak, &image.samples, allowed);
+    trial.within_memory(peak, &image.samples, TIMES, FOR_A_FILE);
 }
 
 fn file_header(trial: &mut Trial<'_>) {

@@ -172,6 +172,17 @@ impl BlockDecoder {
         outcome
     }
 
+    /// The outcome of [`decode`](Self::decode) without its coefficients, of which there would be `count`.
+    pub fn outcome(&mut self, code: &[u8], cut: bool, checks: Checks, count: usize) -> BlockOutcome {
+        match code.first() {
+            Some(first) => {
+                let planes = announced_planes(*first);
+                self.decode_lists(Job { code, cut, checks, examine: false, count, planes })
+            }
+            None => BlockOutcome { planes: 0, lowest: 0, ending: Ending::Cut, words: 0 },
+        }
+    }
+
     /// What decoding the code of a macroblock of `count` coefficients finds; no coefficients are made.
     pub fn examine(&mut self, code: &[u8], checks: Checks, count: usize) -> BlockOutcome {
         match code.first() {

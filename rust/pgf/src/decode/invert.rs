@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use super::wide::{PlaneRows, WideRows};
 use crate::coefficients::{Band, PlaneData, PlaneLayout, Planes, Target};
 use crate::colour::{Colour, MAX_PLANES, Plane, Sample};
 use crate::encode::colour_of;
@@ -73,9 +74,9 @@ impl Peaks {
 
 /// What the scale of a coefficient depends on.
 #[derive(Clone, Copy)]
-struct Scale {
-    levels: u8,
-    quantizer: i32,
+pub(super) struct Scale {
+    pub levels: u8,
+    pub quantizer: i32,
 }
 
 /// Inverts the wavelet and the colour transform, for coefficients that were quantized with `quantizer` (0: not at all).
@@ -85,22 +86,36 @@ pub(crate) fn invert(
     quantizer: i32,
     flags: u8,
     target: &Target,
-    mut planes: Planes,
+    planes: Planes,
     layouts: &[PlaneLayout],
     peaks: &Peaks,
     threads: usize,
     samples: SamplesMut<'_>,
 ) -> Result<()> {
     let scale = Scale { levels: header.levels, quantizer };
-    invert_coarse(scale, target, &mut planes, layouts, peaks, threads);
     let l = layouts;
-    // Only 8-bit samples come with 16-bit planes.
     match (planes, samples) {
-        (Planes::Narrow(p), SamplesMut::U8(s)) => finish(header, scale, flags, target, l, p, threads, s),
-        (Planes::Wide(p), SamplesMut::U8(s)) => finish(header, scale, flags, target, l, p, threads, s),
-        (Planes::Wide(p), SamplesMut::U16(s)) => finish(header, scale, flags, target, l, p, threads, s),
-        (Planes::Wide(p), SamplesMut::U32(s)) => finish(header, scale, flags, target, l, p, threads, s),
-        (Planes::Wide(p), SamplesMut::I32(s)) => finish(header, scale, flags, target, l, p, threads, s),
+        (Planes::Narrow(mut p), SamplesMut::U8(s)) => {
+            match invert_coarse(scale, target, &mut p, layouts, peaks, threads) {
+                None => finish(header, scale, flags, target, l, p, threads, s),
+                Some(steps) => {
+                    let rows = WideRows::new(scale, target, layouts, &p, steps, None);
+                    stream(header, flags, target, layouts, rows, SamplesMut::U8(s));
+                }
+            }
+        }
+        (Planes::Wide(mut p), samples) => {
+            for level in (target.level + 2..=header.levels).rev() {
+                invert_levels(scale, target, level, layouts, threads, &mut p);
+            }
+            match samples {
+                SamplesMut::U8(s) => finish(header, scale, flags, target, l, p, threads, s),
+                SamplesMut::U16(s) => finish(header, scale, flags, target, l, p, threads, s),
+                SamplesMut::U32(s) => finish(header, scale, flags, target, l, p, threads, s),
+                SamplesMut::I32(s) => finish(header, scale, flags, target, l, p, threads, s),
+            }
+        }
+        // Only 8-bit samples come with 16-bit planes.
         (Planes::Narrow(_), _) => return Err(Error::Usage("16-bit planes of deep samples".into())),
     }
     Ok(())
@@ -109,57 +124,59 @@ pub(crate) fn invert(
 /// Largest magnitude for which all sums of the inverse steps and of the colour transform fit in 16 bits.
 const INVERSE_16_BIT: u64 = 16000;
 
-/// Inverts all levels but the last, and widens the planes where 16 bits might not do.
+/// Inverts all levels but the last, coarse ones first, as long as no sum can overflow 16 bits. If one can, the result
+/// says how many levels are left.
 fn invert_coarse(
     scale: Scale,
     target: &Target,
-    planes: &mut Planes,
+    planes: &mut [PlaneData<i16>],
     layouts: &[PlaneLayout],
     peaks: &Peaks,
     threads: usize,
-) {
-    // Coarse levels first, each in 16 bits as long as no sum can overflow.
+) -> Option<usize> {
     let mut bounds: Vec<u64> =
         (0..layouts.len()).map(|c| peaks.bands[c * peaks.levels + peaks.levels - 1][Band::LL as usize]).collect();
     for level in (target.level + 1..=scale.levels).rev() {
-        for (c, layout) in layouts.iter().enumerate() {
-            let index = usize::from(level - target.level - 1);
-            let bands = &peaks.bands[c * peaks.levels + usize::from(level) - 1];
-            if let Planes::Narrow(narrow) = &*planes {
-                let grown = |low: u64| {
-                    let [_, hl, lh, hh] = *bands;
-                    // Rows of the two lifting steps: even = L + H/2, odd = H + even, in both directions.
-                    low.saturating_add(hl.saturating_add(lh).saturating_mul(2)).saturating_add(hh.saturating_mul(3)) + 8
-                };
-                if grown(bounds[c]) > INVERSE_16_BIT {
-                    let (_, _, ll) = layout.steps[index].band(Band::LL);
-                    let data = &narrow[c].buffers[layout.steps[index].buffer];
-                    let shift = if level == scale.levels { shift(scale.quantizer, level, Band::LL) } else { 0 };
-                    let largest = (0..ll.height).map(|y| i16::largest(ll.row(data, y))).max().unwrap_or(0);
-                    bounds[c] = u64::from(largest) << shift;
-                }
-                bounds[c] = grown(bounds[c]);
-            }
-            if bounds[c] > INVERSE_16_BIT {
-                widen(planes);
-            }
-        }
         let index = usize::from(level - target.level - 1);
-        if index == 0 {
-            continue;
+        for (c, layout) in layouts.iter().enumerate() {
+            let bands = &peaks.bands[c * peaks.levels + usize::from(level) - 1];
+            let grown = |low: u64| {
+                let [_, hl, lh, hh] = *bands;
+                // Rows of the two lifting steps: even = L + H/2, odd = H + even, in both directions.
+                low.saturating_add(hl.saturating_add(lh).saturating_mul(2)).saturating_add(hh.saturating_mul(3)) + 8
+            };
+            if grown(bounds[c]) > INVERSE_16_BIT {
+                let (_, _, ll) = layout.steps[index].band(Band::LL);
+                let data = &planes[c].buffers[layout.steps[index].buffer];
+                let shift = if level == scale.levels { shift(scale.quantizer, level, Band::LL) } else { 0 };
+                let largest = (0..ll.height).map(|y| i16::largest(ll.row(data, y))).max().unwrap_or(0);
+                bounds[c] = u64::from(largest) << shift;
+            }
+            bounds[c] = grown(bounds[c]);
         }
-        match planes {
-            Planes::Narrow(p) => each(threads, p.iter_mut().zip(layouts), |(plane, layout)| {
-                invert_level(scale, level, layout, index, plane);
-            }),
-            Planes::Wide(p) => each(threads, p.iter_mut().zip(layouts), |(plane, layout)| {
-                invert_level(scale, level, layout, index, plane);
-            }),
+        if bounds.iter().any(|b| *b > INVERSE_16_BIT) {
+            return Some(index + 1);
+        }
+        if index > 0 {
+            invert_levels(scale, target, level, layouts, threads, planes);
         }
     }
-    if bounds.iter().any(|b| *b > INVERSE_16_BIT) {
-        widen(planes);
-    }
+    bounds.iter().any(|b| *b > INVERSE_16_BIT).then_some(0)
+}
+
+/// Inverts a level of all planes.
+fn invert_levels<T: Lift>(
+    scale: Scale,
+    target: &Target,
+    level: u8,
+    layouts: &[PlaneLayout],
+    threads: usize,
+    planes: &mut [PlaneData<T>],
+) {
+    let index = usize::from(level - target.level - 1);
+    each(threads, planes.iter_mut().zip(layouts), |(plane, layout)| {
+        invert_level(scale, level, layout, index, plane);
+    });
 }
 
 /// Does every piece of work, on so many threads at most.
@@ -183,19 +200,6 @@ fn each<I: Iterator<Item: Send> + Send>(threads: usize, pieces: I, work: impl Fn
         }
         run();
     });
-}
-
-fn widen(planes: &mut Planes) {
-    if let Planes::Narrow(narrow) = planes {
-        let wide = narrow
-            .iter_mut()
-            .map(|plane| {
-                let widen = |b: &mut Vec<i16>| std::mem::take(b).into_iter().map(i32::from).collect();
-                PlaneData { buffers: plane.buffers.iter_mut().map(widen).collect() }
-            })
-            .collect();
-        *planes = Planes::Wide(wide);
-    }
 }
 
 /// Inverts one level of a plane entirely and hands its result to the next finer one.
@@ -241,18 +245,25 @@ fn advance_avx2<T: Lift>(scale: Scale, level: u8, inverse: &mut Inverse<T>, data
 /// Carries one level on, dequantising rows as they are first used.
 #[inline(always)]
 fn advance<T: Lift>(scale: Scale, level: u8, inverse: &mut Inverse<T>, data: &mut [T], wanted: usize) {
-    let frame = *inverse.frame();
-    let shifts = [Band::LL, Band::HL, Band::LH, Band::HH].map(|band| shift(scale.quantizer, level, band));
-    inverse.advance(data, wanted, Dequantizing { frame, shifts, highest: level == scale.levels });
+    let rows = Dequantizing::new(scale, level, *inverse.frame());
+    inverse.advance(data, wanted, rows);
 }
 
 /// Dequantises the rows of a level.
-struct Dequantizing {
+pub(super) struct Dequantizing {
     frame: Frame,
     /// Of LL, HL, LH, HH.
     shifts: [u32; 4],
     /// Below the highest level, LL comes from the next higher one.
     highest: bool,
+}
+
+impl Dequantizing {
+    #[inline(always)]
+    pub fn new(scale: Scale, level: u8, frame: Frame) -> Dequantizing {
+        let shifts = [Band::LL, Band::HL, Band::LH, Band::HH].map(|band| shift(scale.quantizer, level, band));
+        Dequantizing { frame, shifts, highest: level == scale.levels }
+    }
 }
 
 impl<T: Lift> Rows<T> for Dequantizing {
@@ -435,24 +446,116 @@ impl<T: Lift + Plane> RowExport<T> {
         }
     }
 
+    /// Which row of a plane's wanted rows is needed for row `y` of the pixels.
+    #[inline(always)]
+    fn source(&self, layout: &PlaneLayout, plane: usize, y: usize) -> usize {
+        if self.halve && plane > 0 { (self.top + y) / 2 - layout.y } else { y }
+    }
+
     #[inline(always)]
     fn export<S: Sample>(&mut self, layouts: &[PlaneLayout], planes: &[PlaneData<T>], y: usize, row: &mut [S]) {
         let mut rows: [&[T]; MAX_PLANES] = Default::default();
+        for (c, ((slot, plane), layout)) in rows.iter_mut().zip(planes).zip(layouts).enumerate() {
+            *slot = layout.samples.row(&plane.buffers[0], self.source(layout, c, y));
+        }
+        self.put(rows, planes.len(), row);
+    }
+
+    /// Rows of so many planes to a row of pixels.
+    #[inline(always)]
+    fn put<'a, S: Sample>(&'a mut self, mut rows: [&'a [T]; MAX_PLANES], planes: usize, row: &mut [S]) {
         if self.halve {
-            let chroma = self.chroma.chunks_exact_mut(self.width);
-            for ((plane, layout), wide) in planes.iter().zip(layouts).skip(1).zip(chroma) {
-                let source = layout.samples.row(&plane.buffers[0], (self.top + y) / 2 - layout.y);
+            for (source, wide) in rows[1..planes].iter().zip(self.chroma.chunks_exact_mut(self.width)) {
                 repeat_row(source, self.left % 2, wide);
             }
-            rows[0] = layouts[0].samples.row(&planes[0].buffers[0], y);
             for (slot, wide) in rows[1..].iter_mut().zip(self.chroma.chunks_exact(self.width)) {
                 *slot = wide;
             }
-        } else {
-            for ((slot, plane), layout) in rows.iter_mut().zip(planes).zip(layouts) {
-                *slot = layout.samples.row(&plane.buffers[0], y);
-            }
         }
         S::export(&self.colour, &rows, row);
+    }
+}
+
+/// Rows of planes that are made one by one to pixels.
+pub(super) fn stream(
+    header: &Header,
+    flags: u8,
+    target: &Target,
+    layouts: &[PlaneLayout],
+    mut rows: impl PlaneRows,
+    samples: SamplesMut<'_>,
+) {
+    match samples {
+        SamplesMut::U8(s) => stream_any(header, flags, target, layouts, &mut rows, s),
+        SamplesMut::U16(s) => stream_any(header, flags, target, layouts, &mut rows, s),
+        SamplesMut::U32(s) => stream_any(header, flags, target, layouts, &mut rows, s),
+        SamplesMut::I32(s) => stream_any(header, flags, target, layouts, &mut rows, s),
+    }
+}
+
+fn stream_any<S: Sample>(
+    header: &Header,
+    flags: u8,
+    target: &Target,
+    layouts: &[PlaneLayout],
+    rows: &mut impl PlaneRows,
+    samples: &mut [S],
+) {
+    if header.mode == Mode::Bitmap && flags & flags::V7 == 0 {
+        stream_packed(flags & flags::V5 != 0, target, rows, samples);
+        return;
+    }
+    let scale = Scale { levels: header.levels, quantizer: 0 };
+    let mut export = RowExport::new(&Picture { header, scale, target, layouts });
+    for (y, row) in samples.chunks_exact_mut(export.samples).enumerate() {
+        for (c, layout) in layouts.iter().enumerate() {
+            rows.advance(c, export.source(layout, c, y));
+        }
+        let mut sources: [&[i32]; MAX_PLANES] = Default::default();
+        for (c, (slot, layout)) in sources.iter_mut().zip(layouts).enumerate() {
+            *slot = rows.row(c, export.source(layout, c, y));
+        }
+        export.put_any(sources, layouts.len(), row);
+    }
+}
+
+impl RowExport<i32> {
+    /// [`put`](Self::put) with the instructions that the processor has.
+    fn put_any<S: Sample>(&mut self, rows: [&[i32]; MAX_PLANES], planes: usize, row: &mut [S]) {
+        #[cfg(target_arch = "x86_64")]
+        if crate::cpu::has_avx2() {
+            // SAFETY: the processor has AVX2.
+            unsafe { self.put_avx2(rows, planes, row) };
+            return;
+        }
+        self.put(rows, planes, row);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn put_avx2<S: Sample>(&mut self, rows: [&[i32]; MAX_PLANES], planes: usize, row: &mut [S]) {
+        self.put(rows, planes, row);
+    }
+}
+
+/// Bitmaps of eight pixels to the value: see [`Sample::export_packed`].
+fn stream_packed<S: Sample>(by_rows: bool, target: &Target, rows: &mut impl PlaneRows, samples: &mut [S]) {
+    let (width, height) = (target.width() as usize, target.height() as usize);
+    let packed = width.div_ceil(8);
+    // Values that are due: of rows that follow one another, those in front of the next row of pixels.
+    let mut due: Vec<i32> = Vec::new();
+    let mut next = 0;
+    for (y, pixels) in samples.chunks_exact_mut(width).enumerate().take(height) {
+        if by_rows {
+            due.clear();
+            next = y;
+        }
+        while due.len() < packed {
+            rows.advance(0, next);
+            due.extend_from_slice(rows.row(0, next));
+            next += 1;
+        }
+        S::export_packed(&due, width, 1, true, pixels);
+        due.drain(..packed);
     }
 }

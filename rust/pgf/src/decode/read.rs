@@ -3,9 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
-use super::invert::{Peaks, invert};
+use super::again::Again;
+use super::invert::{Peaks, Scale, invert, stream};
+use super::raw::Raw;
+use super::wide::WideRows;
 use crate::bitplane::{BlockDecoder, BlockOutcome, Checks, Ending, announced_planes};
-use crate::coefficients::{Band, PlaneData, PlaneLayout, Planes, Target, plane_size};
+use crate::coefficients::{Band, PlaneData, PlaneLayout, Planes, Target};
 use crate::error::{Error, Result};
 use crate::header::{FileHeader, Header};
 use crate::image::{Class, SamplesMut};
@@ -15,15 +18,43 @@ use crate::report::{Damage, DamageKind, Report};
 use crate::salvage;
 use crate::scan::{Block, Kind, Order, Style, block_counts, block_parts, interleaved, run_is_wanted, scatter};
 
+/// What planes are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be made pixels of, in little memory.
+    Pixels,
+    /// To be had as they are.
+    Coefficients,
+}
+
+/// Quantised coefficients of a target.
+pub(super) enum Found<'a> {
+    /// All of them.
+    Planes(Planes),
+    /// Without those of macroblocks that need more than 16 bits.
+    Most(Vec<PlaneData<i16>>, Box<Again<'a>>),
+    /// Samples, where they are in the file.
+    Raw(Raw<'a>),
+}
+
 /// Quantised coefficients of a target, with what the later stages need to know.
-pub(super) struct ReadPlanes {
-    pub planes: Planes,
+pub(super) struct ReadPlanes<'a> {
+    pub found: Found<'a>,
     pub layouts: Vec<PlaneLayout>,
     pub peaks: Peaks,
     pub report: Report,
 }
 
-impl ReadPlanes {
+impl ReadPlanes<'_> {
+    /// The coefficients, if they were read for that purpose.
+    pub fn planes(self) -> Planes {
+        match self.found {
+            Found::Planes(planes) => planes,
+            Found::Raw(raw) => Planes::Wide(raw.planes()),
+            Found::Most(..) => unreachable!("coefficients that are wanted are not left out"),
+        }
+    }
+
     /// Inverts the wavelet and the colour transform.
     pub fn export(
         self,
@@ -33,28 +64,45 @@ impl ReadPlanes {
         threads: usize,
         samples: SamplesMut<'_>,
     ) -> Result<()> {
-        let ReadPlanes { planes, layouts, peaks, .. } = self;
-        invert(header, header.quantizer(), flags, target, planes, &layouts, &peaks, threads, samples)
+        let ReadPlanes { found, layouts, peaks, .. } = self;
+        match found {
+            Found::Planes(planes) => {
+                invert(header, header.quantizer(), flags, target, planes, &layouts, &peaks, threads, samples)
+            }
+            Found::Most(planes, again) => {
+                let scale = Scale { levels: header.levels, quantizer: header.quantizer() };
+                let steps = layouts[0].steps.len();
+                let rows = WideRows::new(scale, target, &layouts, &planes, steps, Some(*again));
+                stream(header, flags, target, &layouts, rows, samples);
+                Ok(())
+            }
+            Found::Raw(raw) => {
+                stream(header, flags, target, &layouts, raw, samples);
+                Ok(())
+            }
+        }
     }
 }
 
 /// Finds, decodes and places the macroblocks of a target.
-pub(super) fn read_planes(
-    data: &[u8],
+pub(super) fn read_planes<'a>(
+    data: &'a [u8],
     file: &FileHeader,
     found: Vec<Damage>,
     target: &Target,
+    purpose: Purpose,
     strict: bool,
     threads: usize,
-) -> Result<ReadPlanes> {
+) -> Result<ReadPlanes<'a>> {
     let header = &file.header;
     let channels = usize::from(header.channels);
     let layouts: Vec<_> = (0..channels).map(|c| PlaneLayout::new(header, c, target)).collect();
     let mut report = Report { damaged: !found.is_empty(), damage: found, ..Report::default() };
     if header.levels == 0 {
-        let planes = Planes::Wide(read_raw(data, file, &layouts, &mut report)?);
+        let raw = Raw::new(data, file, &layouts);
+        raw.report(&mut report);
         finish_report(&mut report, data, strict)?;
-        return Ok(ReadPlanes { planes, layouts, peaks: Peaks::new(header), report });
+        return Ok(ReadPlanes { found: Found::Raw(raw), layouts, peaks: Peaks::new(header), report });
     }
     let style = Style::of(file);
     // No macroblock takes fewer than six bytes, no group less than a macroblock.
@@ -72,21 +120,28 @@ pub(super) fn read_planes(
         _ => listed,
     };
 
-    let narrow_mode = !matches!(header.mode.class(), Class::Plain16 | Class::Yuv16 | Class::Gray31 | Class::Planes);
+    let width = match header.mode.class() {
+        Class::Plain16 | Class::Yuv16 | Class::Gray31 | Class::Planes => Width::Wide,
+        _ if purpose == Purpose::Pixels => Width::Narrow,
+        _ => Width::Needed,
+    };
     let sound = chain.broken.is_none();
-    let checks = salvage::checks_of(file);
+    let mut checks = salvage::checks_of(file);
     let attempt =
         Attempt { data, header, order: &order, blocks: &blocks, wanted: &wanted, layouts: &layouts, target, threads };
     let mut outcomes = Vec::new();
-    let mut read =
-        if sound && !chain.cut { Some(attempt.decode(&places, narrow_mode, checks, &mut outcomes)) } else { None };
+    let mut read = if sound && !chain.cut { Some(attempt.decode(&places, width, checks, &mut outcomes)) } else { None };
     let clean = |o: &[Option<BlockOutcome>]| o.iter().flatten().all(|o| o.ending == Ending::Whole);
     if read.is_none() || !clean(&outcomes) {
         let spare_only = read.is_some() && is_foreign(&outcomes);
         if spare_only {
-            // Another writer's spare bits: legal, so they are read as libPGF reads them.
-            read = Some(attempt.decode(&places, narrow_mode, Checks::None, &mut outcomes));
+            // Another writer's spare bits: legal, so they are read as libPGF reads them. What was read first is not
+            // kept meanwhile.
+            drop(read);
+            checks = Checks::None;
+            read = Some(attempt.decode(&places, width, Checks::None, &mut outcomes));
         } else {
+            drop(read);
             let all_order;
             let all_blocks;
             // The number of macroblocks of the whole file is what ties its end to its start.
@@ -119,13 +174,34 @@ pub(super) fn read_planes(
                 target,
                 threads,
             };
-            read = Some(attempt.decode(&places, narrow_mode, checks, &mut outcomes));
+            read = Some(attempt.decode(&places, width, checks, &mut outcomes));
         }
     }
-    let (planes, peaks) = read.expect("decoded above");
+    let (planes, peaks, left_out) = read.expect("decoded above");
     summarise(&mut report, header, &order, &blocks, &wanted, &places, &outcomes);
     finish_report(&mut report, data, strict)?;
-    Ok(ReadPlanes { planes, layouts, peaks, report })
+    let found = match planes {
+        Planes::Narrow(planes) if !left_out.is_empty() => {
+            // Planes, samples, a quarter of them for the windows of `WideRows`, and this: four times the picture.
+            let bytes = target.width() as usize * target.height() as usize * channels;
+            let held = planes.iter().flat_map(|plane| &plane.buffers).map(|buffer| 2 * buffer.len()).sum::<usize>();
+            let room = (bytes / 2).min((3 * bytes - bytes / 4).saturating_sub(held));
+            Found::Most(planes, Box::new(Again::new(order, blocks, left_out, checks, room)))
+        }
+        planes => Found::Planes(planes),
+    };
+    Ok(ReadPlanes { found, layouts, peaks, report })
+}
+
+/// How wide planes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    /// 32 bits.
+    Wide,
+    /// 16 bits where all macroblocks fit in them.
+    Needed,
+    /// 16 bits; macroblocks that need more are left out.
+    Narrow,
 }
 
 /// Whether the contradictions look like another writer's habits rather than damage: nearly all macroblocks have them.
@@ -143,15 +219,27 @@ fn is_wanted(order: &Order, layouts: &[PlaneLayout], base: u8, block: &Block) ->
 }
 
 /// A macroblock to decode.
-struct Job<'a> {
-    index: usize,
-    code: &'a [u8],
-    cut: bool,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Job<'a> {
+    pub index: usize,
+    pub code: &'a [u8],
+    pub cut: bool,
 }
 
+impl Job<'_> {
+    /// Whether its values may need more than 16 bits: 15 planes fill their positive half. Only deep modes and damaged
+    /// data have more.
+    fn is_wide(&self) -> bool {
+        self.code.first().is_some_and(|first| announced_planes(*first) > 15)
+    }
+}
+
+/// Planes, what they hold at most, and the macroblocks that were left out.
+type Decoded<'a> = (Planes, Peaks, Vec<Job<'a>>);
+
 /// One attempt at decoding the macroblocks at given places.
-struct Attempt<'a> {
-    data: &'a [u8],
+struct Attempt<'a, 'd> {
+    data: &'d [u8],
     header: &'a Header,
     order: &'a Order,
     blocks: &'a [Block],
@@ -161,44 +249,14 @@ struct Attempt<'a> {
     threads: usize,
 }
 
-impl Attempt<'_> {
+impl<'d> Attempt<'_, 'd> {
     fn decode(
         &self,
         places: &[Place],
-        narrow_mode: bool,
+        width: Width,
         checks: Checks,
         outcomes: &mut Vec<Option<BlockOutcome>>,
-    ) -> (Planes, Peaks) {
-        let most_planes = places
-            .iter()
-            .zip(self.wanted)
-            .filter(|(_, wanted)| **wanted)
-            .filter_map(|(place, _)| match *place {
-                Place::Whole { start, end, .. } | Place::Part { start, end, .. } if end > start => {
-                    Some(announced_planes(self.data[start]))
-                }
-                _ => None,
-            })
-            .max()
-            .unwrap_or(0);
-        // 15 planes fill the positive half of 16 bits; only deep modes and damaged data have more.
-        if narrow_mode && most_planes <= 15 {
-            let (planes, peaks) = self.decode_as::<i16>(places, checks, outcomes);
-            (Planes::Narrow(planes), peaks)
-        } else {
-            let (planes, peaks) = self.decode_as::<i32>(places, checks, outcomes);
-            (Planes::Wide(planes), peaks)
-        }
-    }
-
-    fn decode_as<T: Coefficient>(
-        &self,
-        places: &[Place],
-        checks: Checks,
-        outcomes: &mut Vec<Option<BlockOutcome>>,
-    ) -> (Vec<PlaneData<T>>, Peaks) {
-        let mut planes: Vec<PlaneData<T>> = self.layouts.iter().map(PlaneData::new).collect();
-        let mut peaks = Peaks::new(self.header);
+    ) -> Decoded<'d> {
         let mut jobs = Vec::new();
         for (index, (place, wanted)) in places.iter().zip(self.wanted).enumerate() {
             let (start, end, cut) = match *place {
@@ -210,11 +268,43 @@ impl Attempt<'_> {
                 jobs.push(Job { index, code: &self.data[start..end], cut });
             }
         }
+        if width == Width::Wide || width == Width::Needed && jobs.iter().any(Job::is_wide) {
+            let (planes, peaks, _) = self.decode_as::<i32>(&jobs, false, checks, outcomes, places.len());
+            (Planes::Wide(planes), peaks, Vec::new())
+        } else {
+            let (planes, peaks, left_out) = self.decode_as::<i16>(&jobs, true, checks, outcomes, places.len());
+            (Planes::Narrow(planes), peaks, left_out)
+        }
+    }
+
+    /// `narrow` says that macroblocks of more than 16 bits are left out.
+    fn decode_as<T: Coefficient>(
+        &self,
+        jobs: &[Job<'d>],
+        narrow: bool,
+        checks: Checks,
+        outcomes: &mut Vec<Option<BlockOutcome>>,
+        count: usize,
+    ) -> (Vec<PlaneData<T>>, Peaks, Vec<Job<'d>>) {
+        let mut planes: Vec<PlaneData<T>> = self.layouts.iter().map(PlaneData::new).collect();
+        let mut peaks = Peaks::new(self.header);
+        let mut left_out = Vec::new();
+        let decode = |coder: &mut BlockDecoder, job: &Job<'_>, values: &mut [T]| {
+            if narrow && job.is_wide() {
+                coder.outcome(job.code, job.cut, checks, values.len())
+            } else {
+                coder.decode(job.code, job.cut, checks, values)
+            }
+        };
         outcomes.clear();
-        outcomes.resize(places.len(), None);
-        let mut take = |job: &Job<'_>, values: &[T], outcome: BlockOutcome| {
+        outcomes.resize(count, None);
+        let mut take = |job: &Job<'d>, values: &[T], outcome: BlockOutcome| {
             outcomes[job.index] = Some(outcome);
-            if outcome.lowest < outcome.planes {
+            if outcome.lowest == outcome.planes {
+                // Nothing is known of it.
+            } else if narrow && job.is_wide() {
+                left_out.push(*job);
+            } else {
                 self.place(&self.blocks[job.index], values, outcome.planes, &mut planes, &mut peaks);
             }
         };
@@ -223,12 +313,12 @@ impl Attempt<'_> {
         std::thread::scope(|scope| {
             // The caller's thread puts coefficients in their places and, while there are none, decodes as well.
             for _ in 1..self.threads.min(jobs.len()) {
-                let (send, jobs, next) = (send.clone(), &jobs, &next);
+                let (send, next) = (send.clone(), &next);
                 scope.spawn(move || {
                     let mut coder = BlockDecoder::new();
                     while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let mut values = vec![T::default(); self.blocks[job.index].values];
-                        let outcome = coder.decode(job.code, job.cut, checks, &mut values);
+                        let outcome = decode(&mut coder, job, &mut values);
                         if send.send((job, values, outcome)).is_err() {
                             break;
                         }
@@ -240,7 +330,7 @@ impl Attempt<'_> {
             let mut values = [T::default(); BLOCK_VALUES];
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let values = &mut values[..self.blocks[job.index].values];
-                let outcome = coder.decode(job.code, job.cut, checks, values);
+                let outcome = decode(&mut coder, job, values);
                 take(job, values, outcome);
                 for (job, values, outcome) in receive.try_iter() {
                     take(job, &values, outcome);
@@ -250,7 +340,7 @@ impl Attempt<'_> {
                 take(job, &values, outcome);
             }
         });
-        (planes, peaks)
+        (planes, peaks, left_out)
     }
 
     fn place<T: Coefficient>(
@@ -289,51 +379,6 @@ impl Attempt<'_> {
             }
         }
     }
-}
-
-/// Planes of a picture without levels: 32-bit samples (format section 11.4).
-fn read_raw(
-    data: &[u8],
-    file: &FileHeader,
-    layouts: &[PlaneLayout],
-    report: &mut Report,
-) -> Result<Vec<PlaneData<i32>>> {
-    // A region can be taken of a picture so large that its end is behind all numbers.
-    let mut at = file.data_offset as u64;
-    let mut planes = Vec::new();
-    report.finest_complete_level = Some(0);
-    for (c, layout) in layouts.iter().enumerate() {
-        let mut plane = PlaneData::new(layout);
-        let (width, height) = plane_size(&file.header, c);
-        let (width, height) = (width as u64, height as u64);
-        let (x, y, frame) = (layout.x, layout.y, layout.samples);
-        for row in 0..frame.height {
-            let first = ((y + row) as u64).saturating_mul(width).saturating_add(x as u64);
-            let start = at.saturating_add(first.saturating_mul(4)).min(data.len() as u64) as usize;
-            let out = frame.row_mut(&mut plane.buffers[0], row);
-            let mut words = data[start..].chunks_exact(4);
-            for v in out {
-                match words.next() {
-                    Some(b) => *v = i32::from_le_bytes([b[0], b[1], b[2], b[3]]),
-                    None => report.truncated = true,
-                }
-            }
-        }
-        at = at.saturating_add(width.saturating_mul(height).saturating_mul(4));
-        planes.push(plane);
-    }
-    report.macroblocks = 1;
-    report.bytes_used = at.min(data.len() as u64) as usize;
-    if report.truncated {
-        report.finest_complete_level = None;
-        report.partial = 1;
-        let message = format!("the planes need {} bytes", at - file.data_offset as u64);
-        let bytes = data.len()..data.len();
-        report.damage.push(Damage { bytes, kind: DamageKind::Truncated, repaired: false, message });
-    } else {
-        report.intact = 1;
-    }
-    Ok(planes)
 }
 
 /// Counts what was found and names what is missing.
