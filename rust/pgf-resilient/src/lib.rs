@@ -22,6 +22,7 @@ mod reader;
 mod runs;
 mod segment;
 mod stream;
+mod threads;
 mod tile;
 mod tokens;
 mod wanted;

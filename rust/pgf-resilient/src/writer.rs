@@ -56,6 +56,8 @@ pub struct StreamOptions {
     pub bare: bool,
     /// Whether to add advisory checks.
     pub checks: bool,
+    /// Most threads to use, 0 and 1 meaning none but the caller's; the bytes are the same for any number.
+    pub num_threads: usize,
 }
 
 impl Default for StreamOptions {
@@ -69,6 +71,7 @@ impl Default for StreamOptions {
             max_bytes: None,
             bare: false,
             checks: false,
+            num_threads: 1,
         }
     }
 }
@@ -117,13 +120,13 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
     }
     let mut geometry = Geometry::new(&picture)?;
     let mut bases: Vec<Base> = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();
-    let mut loaded = Loaded::new(&geometry, &pyramid, &bases);
+    let mut loaded = Loaded::new(&geometry, &pyramid, &bases, options.num_threads);
     // Damaged or hostile pictures can exceed the short addresses, or the 16 bits in which readers keep what has those.
     if !picture.deep && (loaded.tops.iter().any(|top| *top > 16) || loaded.bits > 14) {
         picture.deep = true;
         geometry = Geometry::new(&picture)?;
         bases = (0..channels).map(|plane| pyramid.base(&picture, plane)).collect();
-        loaded = Loaded::new(&geometry, &pyramid, &bases);
+        loaded = Loaded::new(&geometry, &pyramid, &bases, options.num_threads);
     }
     for (group, limit) in picture.outlier.iter_mut().enumerate() {
         let planes = if group == 0 { 0..1 } else { 1..channels };

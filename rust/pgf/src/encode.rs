@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::header::{FileHeader, Header, MAX_LEVELS, Palette, WRITER_VERSION, flags};
 use crate::image::{ImageRef, Mode, SamplesRef};
 use crate::macroblock::tile_header;
-use crate::plane_wise;
+use crate::plane_wise::{self, MOST_PLANES, planes_on_threads};
 use crate::planes::{BLOCK_VALUES, Coefficient};
 use crate::quantize::{Quantize, quantize, shift};
 use crate::scan::{Block, Kind, Order, Run, Style, block_parts, gather, interleaved};
@@ -157,10 +157,10 @@ fn analyse_as(
     check_range(image)?;
     let planes = match image.samples {
         // Planes of 8-bit samples stay below `FORWARD_16_BIT`: differences reach 255.
-        SamplesRef::U8(s) => Planes::Narrow(transform(header, quantizer, s, None)?),
-        SamplesRef::U16(s) => Planes::Wide(transform(header, quantizer, s, None)?),
-        SamplesRef::U32(s) => Planes::Wide(transform(header, quantizer, s, None)?),
-        SamplesRef::I32(s) => Planes::Wide(transform(header, quantizer, s, None)?),
+        SamplesRef::U8(s) => Planes::Narrow(transform_on(options.num_threads, header, quantizer, s)?),
+        SamplesRef::U16(s) => Planes::Wide(transform_on(options.num_threads, header, quantizer, s)?),
+        SamplesRef::U32(s) => Planes::Wide(transform_on(options.num_threads, header, quantizer, s)?),
+        SamplesRef::I32(s) => Planes::Wide(transform_on(options.num_threads, header, quantizer, s)?),
     };
     let roi = options.roi && header.levels > 0;
     Ok(Coefficients {
@@ -181,6 +181,19 @@ pub(crate) fn colour_of(header: &Header) -> Colour {
         depth: header.depth(),
         blue_first: matches!(header.mode, Mode::Cmyk | Mode::Cmyk64),
     }
+}
+
+/// All planes of a picture: with several threads and not too many planes each on its own.
+fn transform_on<S: Sample, T: Quantize + Plane + Send>(
+    threads: usize,
+    header: &Header,
+    quantizer: i32,
+    samples: &[S],
+) -> Result<Vec<PlaneData<T>>> {
+    if threads > 1 && (2..=MOST_PLANES).contains(&header.channels) {
+        return planes_on_threads(header, quantizer, threads, samples);
+    }
+    transform(header, quantizer, samples, None)
 }
 
 /// All planes of a picture, or one: then the others are left empty.

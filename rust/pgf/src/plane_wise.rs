@@ -10,16 +10,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::bitplane::BlockEncoder;
 use crate::coefficients::{PlaneData, PlaneLayout, Target};
+use crate::colour::{Plane, Sample};
 use crate::encode::{EncodeOptions, collect_part, too_noisy, transform, write_blocks};
 use crate::error::Result;
 use crate::header::{Header, flags};
 use crate::planes::BLOCK_VALUES;
+use crate::quantize::Quantize;
 use crate::scan::{Block, Order, Style, block_parts};
 
 /// Bytes of samples from which one thread goes plane by plane.
 const LARGE: usize = 1 << 26;
 /// More planes than this would repeat the colour transform too often.
-const MOST_PLANES: u8 = 4;
+pub(crate) const MOST_PLANES: u8 = 4;
 
 /// Whether a picture of so many 8-bit samples is to be encoded this way.
 ///
@@ -120,15 +122,14 @@ fn code_in_turn(header: &Header, geometry: &Geometry, favor_speed: bool, samples
     Ok(coded)
 }
 
-/// First the planes, then the macroblocks are shared out; each thread takes what comes next.
-fn code_on_threads(
+/// All planes of a picture, transformed and quantised, each on its own.
+pub(crate) fn planes_on_threads<S: Sample, T: Quantize + Plane + Send>(
     header: &Header,
-    geometry: &Geometry,
-    favor_speed: bool,
+    quantizer: i32,
     threads: usize,
-    samples: &[u8],
-) -> Result<Coded> {
-    let channels = geometry.layouts.len();
+    samples: &[S],
+) -> Result<Vec<PlaneData<T>>> {
+    let channels = usize::from(header.channels);
     let next = AtomicUsize::new(0);
     let made = Mutex::new(Vec::with_capacity(channels));
     on_threads(threads.min(channels), |_| {
@@ -137,12 +138,24 @@ fn code_on_threads(
             if c >= channels {
                 return Ok(());
             }
-            let data = plane(header, c, samples)?;
+            let data = transform(header, quantizer, samples, Some(c))?.swap_remove(c);
             made.lock().expect("no thread panics with the lock").push((c, data));
         }
     })?;
     let mut planes = made.into_inner().expect("no thread panics with the lock");
     planes.sort_by_key(|(c, _)| *c);
+    Ok(planes.into_iter().map(|(_, data)| data).collect())
+}
+
+/// First the planes, then the macroblocks are shared out; each thread takes what comes next.
+fn code_on_threads(
+    header: &Header,
+    geometry: &Geometry,
+    favor_speed: bool,
+    threads: usize,
+    samples: &[u8],
+) -> Result<Coded> {
+    let planes: Vec<PlaneData<i16>> = planes_on_threads(header, header.quantizer(), threads, samples)?;
 
     let next = AtomicUsize::new(0);
     let threads = threads.min(geometry.blocks.len()).max(1);
@@ -155,8 +168,8 @@ fn code_on_threads(
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(block) = geometry.blocks.get(index) else { break };
             let (first, last) = geometry.planes_of(block);
-            for (c, data) in &planes[first..=last] {
-                geometry.collect(block, *c, data, &mut values);
+            for (c, data) in (first..).zip(&planes[first..=last]) {
+                geometry.collect(block, c, data, &mut values);
             }
             let code = coder.encode(&values[..block.values]).ok_or_else(too_noisy)?;
             places.push((index, buffer.len()..buffer.len() + code.len()));

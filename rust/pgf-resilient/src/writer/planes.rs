@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 use super::{Order, StreamOptions};
 use crate::block::{Geometry, Part};
@@ -9,6 +10,7 @@ use crate::coder::{PlaneCode, PlaneEncoder};
 use crate::order::{PlaneWorth, weight, worth};
 use crate::picture::{Payload, Picture};
 use crate::pyramid::{Base, Pyramid};
+use crate::threads::each;
 use crate::tile::Tiles;
 
 /// Everything of a picture that is coded, block by block.
@@ -17,6 +19,19 @@ pub(super) struct Coded {
     pub blocks: Vec<(usize, Vec<PlaneCode>, Vec<PlaneWorth>)>,
     /// The bytes of all codes.
     pub codes: Vec<u8>,
+}
+
+impl Coded {
+    /// With the blocks that follow.
+    fn and(mut self, next: Coded) -> Coded {
+        let start = self.codes.len();
+        self.codes.extend(next.codes);
+        self.blocks.extend(next.blocks.into_iter().map(|(top, mut codes, worths)| {
+            codes.iter_mut().for_each(|code| code.start += start);
+            (top, codes, worths)
+        }));
+        self
+    }
 }
 
 /// What is coded, and how it is cut.
@@ -46,20 +61,39 @@ pub(super) struct Loaded {
     pub kept: Vec<Tiles>,
 }
 
+/// Blocks that a thread takes at a time.
+const AT_A_TIME: usize = 32;
+
+/// The blocks of a picture in parts for threads; with one thread all at once.
+fn shares(geometry: &Geometry, threads: usize) -> impl Iterator<Item = Range<usize>> + Send {
+    let count = geometry.blocks.len();
+    let step = if threads < 2 { count.max(1) } else { AT_A_TIME };
+    (0..count).step_by(step).map(move |start| start..count.min(start + step))
+}
+
 impl Loaded {
-    pub fn new(geometry: &Geometry, pyramid: &Pyramid<'_>, bases: &[Base]) -> Loaded {
+    pub fn new(geometry: &Geometry, pyramid: &Pyramid<'_>, bases: &[Base], threads: usize) -> Loaded {
         let keep = geometry.blocks.len() <= MOST_KEPT;
-        let mut loaded = Loaded { tops: Vec::with_capacity(geometry.blocks.len()), bits: 0, kept: Vec::new() };
-        let mut tiles = Tiles::default();
-        for block in 0..geometry.blocks.len() {
-            loaded.tops.push(pyramid.load(geometry, bases, block, &mut tiles));
-            let parts = geometry.parts_of(block).len();
-            loaded.bits = tiles.tiles[..parts].iter().map(|t| t.top).fold(loaded.bits, usize::max);
-            if keep {
-                loaded.kept.push(std::mem::take(&mut tiles));
+        let load = |share: Range<usize>| {
+            let mut loaded = Loaded { tops: Vec::with_capacity(share.len()), bits: 0, kept: Vec::new() };
+            let mut tiles = Tiles::default();
+            for block in share {
+                loaded.tops.push(pyramid.load(geometry, bases, block, &mut tiles));
+                let parts = geometry.parts_of(block).len();
+                loaded.bits = tiles.tiles[..parts].iter().map(|t| t.top).fold(loaded.bits, usize::max);
+                if keep {
+                    loaded.kept.push(std::mem::take(&mut tiles));
+                }
             }
-        }
-        loaded
+            loaded
+        };
+        let all = each(threads, shares(geometry, threads), load);
+        let join = |mut a: Loaded, b: Loaded| {
+            a.tops.extend(b.tops);
+            a.kept.extend(b.kept);
+            Loaded { bits: a.bits.max(b.bits), ..a }
+        };
+        all.into_iter().reduce(join).unwrap_or(Loaded { tops: Vec::new(), bits: 0, kept: Vec::new() })
     }
 }
 
@@ -77,31 +111,40 @@ pub(super) fn code_planes(source: &Source<'_>, mut loaded: Loaded, options: &Str
         Some(budget) => floors(source, &loaded.tops, options, budget),
         None => vec![0; geometry.blocks.len()],
     };
-    let mut encoder = PlaneEncoder::new(source.picture.payload);
-    let (mut room, mut all) = (Tiles::default(), Vec::new());
-    let mut blocks = Vec::with_capacity(geometry.blocks.len());
-    for (block, (top, floor)) in loaded.tops.iter().zip(floors).enumerate() {
-        let parts = geometry.parts_of(block);
-        let (mut codes, mut worths) = (Vec::new(), Vec::new());
-        if floor < *top {
-            let tiles = match loaded.kept.get_mut(block) {
-                Some(kept) => kept,
-                None => {
-                    source.pyramid.load(geometry, source.bases, block, &mut room);
-                    &mut room
+    // The blocks of small pictures are there already, and not worth a thread.
+    let threads = if loaded.kept.is_empty() { options.num_threads } else { 1 };
+    let mut kept = Some(std::mem::take(&mut loaded.kept));
+    let pieces = shares(geometry, threads).map(|share| (share, kept.take().unwrap_or_default()));
+    let code = |(share, mut kept): (Range<usize>, Vec<Tiles>)| {
+        let mut encoder = PlaneEncoder::new(source.picture.payload);
+        let (mut room, mut all) = (Tiles::default(), Vec::new());
+        let mut blocks = Vec::with_capacity(share.len());
+        for block in share {
+            let (top, floor) = (loaded.tops[block], floors[block]);
+            let parts = geometry.parts_of(block);
+            let (mut codes, mut worths) = (Vec::new(), Vec::new());
+            if floor < top {
+                let tiles = match kept.get_mut(block) {
+                    Some(kept) => kept,
+                    None => {
+                        source.pyramid.load(geometry, source.bases, block, &mut room);
+                        &mut room
+                    }
+                };
+                let weights = source.weights(block, options.chroma);
+                for p in (floor..top).rev() {
+                    let (gain, _) = worth(parts, &weights, tiles, p);
+                    let code = encoder.plane(parts, tiles, p, &mut all);
+                    worths.push(PlaneWorth { gain, bits: code.bits });
+                    codes.push(code);
                 }
-            };
-            let weights = source.weights(block, options.chroma);
-            for p in (floor..*top).rev() {
-                let (gain, _) = worth(parts, &weights, tiles, p);
-                let code = encoder.plane(parts, tiles, p, &mut all);
-                worths.push(PlaneWorth { gain, bits: code.bits });
-                codes.push(code);
             }
+            blocks.push((top, codes, worths));
         }
-        blocks.push((*top, codes, worths));
-    }
-    Coded { blocks, codes: all }
+        Coded { blocks, codes: all }
+    };
+    let all = each(threads, pieces, code);
+    all.into_iter().reduce(Coded::and).unwrap_or(Coded { blocks: Vec::new(), codes: Vec::new() })
 }
 
 /// How much of a budget is coded, beyond which nothing of the best order is used.
@@ -154,25 +197,25 @@ fn code_steepest(source: &Source<'_>, mut loaded: Loaded, options: &StreamOption
 /// and none is kept.
 fn floors(source: &Source<'_>, tops: &[usize], options: &StreamOptions, budget: f64) -> Vec<usize> {
     let geometry = source.geometry;
-    let mut queue: BinaryHeap<Candidate> = BinaryHeap::new();
     // Slope and bytes by plane, the lowest first.
-    let mut ahead: Vec<Vec<(f64, f64)>> = Vec::new();
-    let mut tiles = Tiles::default();
-    for block in 0..geometry.blocks.len() {
-        let parts = geometry.parts_of(block);
-        let top = source.pyramid.load(geometry, source.bases, block, &mut tiles);
-        let weights = source.weights(block, options.chroma);
-        let mut below: Vec<(f64, f64)> = (0..top).rev().map(|p| slope(parts, &weights, &mut tiles, p)).collect();
-        below.reverse();
-        queue.extend(below.last().map(|(slope, _)| Candidate {
-            slope: *slope,
-            gain: 0.0,
-            bits: 0.0,
-            block,
-            plane: top - 1,
-        }));
-        ahead.push(below);
-    }
+    let slopes = |share: Range<usize>| {
+        let mut tiles = Tiles::default();
+        let of_block = |block: usize| {
+            let parts = geometry.parts_of(block);
+            let top = source.pyramid.load(geometry, source.bases, block, &mut tiles);
+            let weights = source.weights(block, options.chroma);
+            let mut below: Vec<(f64, f64)> = (0..top).rev().map(|p| slope(parts, &weights, &mut tiles, p)).collect();
+            below.reverse();
+            below
+        };
+        share.map(of_block).collect::<Vec<_>>()
+    };
+    let mut ahead = each(options.num_threads, shares(geometry, options.num_threads), slopes).concat();
+    let first = |(block, below): (usize, &Vec<(f64, f64)>)| {
+        let (slope, _) = below.last()?;
+        Some(Candidate { slope: *slope, gain: 0.0, bits: 0.0, block, plane: below.len() - 1 })
+    };
+    let mut queue: BinaryHeap<Candidate> = ahead.iter().enumerate().filter_map(first).collect();
     let mut floors = tops.to_vec();
     let mut sum = 0.0;
     // A margin for what the estimate misses; tokens take half as much again.
