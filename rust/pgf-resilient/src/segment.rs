@@ -50,6 +50,8 @@ pub(crate) const KINDS: [(u8, bool); 5] = [(1, false), (1, true), (2, true), (3,
 /// Most planes in a first and in a later segment.
 pub(crate) const MOST_PLANES: [u8; 2] = [3, 2];
 
+/// Planes that the codes of the short form tell apart.
+const SHORT_PLANES: usize = 16;
 /// Codes of a kind in the short form: three groups of sixteen planes.
 pub(crate) const SHORT_KIND: u8 = 48;
 /// Codes of a kind in deep streams: eight groups; the plane has a byte of its own.
@@ -104,10 +106,16 @@ pub(crate) fn parse_address(picture: &Picture, geometry: &Geometry, bytes: &[u8]
     let index = parse_number(bytes.get(at..at + geometry.digits)?)?;
     let block = geometry.block(group, index)?;
     let address = Address { block, plane, count, first };
-    let highest = geometry.parts_of(block).iter().map(|p| p.lift).max().unwrap_or(0);
+    is_possible(picture, geometry, &address).then_some((address, at + geometry.digits))
+}
+
+/// Whether the picture has the planes of an address, and a code says them. What looks for damaged addresses must ask, or a
+/// stream that is written again says what no reader understands.
+pub(crate) fn is_possible(picture: &Picture, geometry: &Geometry, address: &Address) -> bool {
+    let highest = geometry.parts_of(address.block).iter().map(|p| p.lift).max().unwrap_or(0);
     // No magnitude has more than 32 planes.
-    let sane = count <= plane.saturating_add(1) && usize::from(plane) < 32 + usize::from(highest);
-    sane.then_some((address, at + geometry.digits))
+    let planes = if picture.deep { 32 + usize::from(highest) } else { SHORT_PLANES.min(32 + usize::from(highest)) };
+    address.count <= address.plane.saturating_add(1) && usize::from(address.plane) < planes
 }
 
 /// Appends a number in digits of base 255, the highest first.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{BlockReader, Candidates};
 use crate::coder::Fit;
-use crate::segment::{Address, MOST_PLANES, parse_address};
+use crate::segment::{Address, MOST_PLANES, is_possible, parse_address};
 
 /// Suspects that are tried at most for a missing segment.
 const MOST_SUSPECTS: usize = 24;
@@ -85,7 +85,10 @@ impl BlockReader<'_, '_> {
         let below = witness.address.plane;
         for (range, _) in suspects.iter().take(MOST_SUSPECTS) {
             for count in 1..=MOST_PLANES[0] {
-                let a = Address { block: candidates.block, plane: below + count, count, first: true };
+                let a = Address { block: candidates.block, plane: below.saturating_add(count), count, first: true };
+                if !is_possible(&contents.picture, &contents.geometry, &a) {
+                    continue;
+                }
                 for skip in 1..=(1 + contents.geometry.digits).min(range.len().saturating_sub(1)) {
                     let (fit, _) = self.content_of(range.start + skip..range.end, parts, a);
                     if fit == Fit::Exact {
