@@ -57,6 +57,8 @@ pub(crate) struct BlockReader<'c, 'a> {
     survey: Option<Survey>,
     /// Bytes behind the ends of segments that are used.
     pub tails: Vec<Range<usize>>,
+    /// Bytes without a sure address that are used as segments.
+    pub adopted: Vec<Range<usize>>,
 }
 
 /// The segments of a block by their part in the chain.
@@ -124,6 +126,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             trusting,
             survey: None,
             tails: Vec::new(),
+            adopted: Vec::new(),
         }
     }
 
@@ -281,9 +284,12 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                     continue;
                 }
             };
+            let readdressed = a != at(i).address;
+            self.repaired += usize::from(readdressed);
             self.fates[i] = match fit {
-                Fit::Short => Fate::Cut,
                 Fit::Wrong | Fit::Contradicted => Fate::Doubted,
+                _ if readdressed => Fate::Doubted,
+                Fit::Short => Fate::Cut,
                 _ => Fate::Used,
             };
             self.note_tail(at(i), fit);

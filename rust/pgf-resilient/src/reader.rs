@@ -242,6 +242,21 @@ fn read_palette(contents: &mut Contents<'_>, rest: &[u8], scratch: &mut Vec<u8>)
 }
 
 impl Contents<'_> {
+    /// Base values that are missing although the stream goes on behind them.
+    pub(crate) fn concealed(&self) -> usize {
+        let ordered = self.bases.iter().enumerate().flat_map(|(plane, values)| {
+            let (width, height) = base::size(&self.picture, plane);
+            base::order(width, height).map(move |(x, y)| values[y * width + x].is_some())
+        });
+        // Those that are missing up to here, and those that were up to the last that is there.
+        let (mut missing, mut before) = (0, 0);
+        for known in ordered {
+            missing += usize::from(!known);
+            before = if known { missing } else { before };
+        }
+        if self.segments.is_empty() { before } else { missing }
+    }
+
     pub(crate) fn fault(&mut self, bytes: Range<usize>, message: &str) {
         self.faults.push(Fault { bytes, message: message.into() });
     }

@@ -92,8 +92,10 @@ pub struct StreamReport {
     pub base_total: usize,
     /// Segments of planes by what became of them: used, cut, doubted, lost, duplicate, unneeded.
     pub fates: [usize; 6],
-    /// Segments whose marker or address was damaged and that were found again.
+    /// Segments that were corrected, found under another address, or adopted from bytes without a sure one.
     pub repaired: usize,
+    /// Base values that are missing although the stream goes on behind them, and estimated.
+    pub concealed: usize,
     /// Byte ranges that contradict the format.
     pub faults: Vec<Fault>,
     /// Bytes of the stream.
@@ -108,9 +110,11 @@ pub struct StreamReport {
 }
 
 impl StreamReport {
-    /// Whether nothing contradicts the format.
+    /// Whether the picture is all that the stream says and nothing else: nothing was lost, doubted, repaired, adopted or
+    /// concealed. So it is for every prefix of an undamaged stream.
     pub fn clean(&self) -> bool {
-        self.faults.is_empty() && self.fates[Fate::Doubted as usize] == 0 && self.fates[Fate::Lost as usize] == 0
+        let bad = [Fate::Doubted, Fate::Lost].iter().map(|fate| self.fates[*fate as usize]).sum::<usize>();
+        self.faults.is_empty() && bad + self.repaired + self.concealed == 0
     }
 
     fn new(contents: &Contents<'_>) -> StreamReport {
@@ -121,6 +125,7 @@ impl StreamReport {
             headers: contents.headers,
             base_known: contents.bases.iter().flatten().filter(|v| v.is_some()).count(),
             base_total: contents.bases.iter().map(Vec::len).sum(),
+            concealed: contents.concealed(),
             faults: contents.faults.clone(),
             bytes: contents.data.len(),
             levels,
@@ -160,6 +165,9 @@ impl StreamReport {
         }
         for tail in &reader.tails {
             self.faults.push(Fault { bytes: tail.clone(), message: "bytes behind the end of a segment".into() });
+        }
+        for bytes in &reader.adopted {
+            self.faults.push(Fault { bytes: bytes.clone(), message: "bytes that stand in for a lost segment".into() });
         }
         self.repaired = reader.repaired;
         self.faults.sort_by_key(|f| (f.bytes.start, f.bytes.end));
