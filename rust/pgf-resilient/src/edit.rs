@@ -1,4 +1,4 @@
-//! Streams as sets of segments: putting together, adding detail, taking away.
+//! Streams as sets of segments: adding detail, taking away.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -9,26 +9,8 @@ use crate::conceal;
 use crate::pyramid::{Base, Pyramid};
 use crate::reader::read;
 use crate::segment::{Address, MOST_PLANES, pieces, write_segment};
-use crate::stream::{DecodeOptions, rewrite};
 use crate::tile::Tiles;
 use pgf::{Coefficients, Error, Limits, Rect, Result};
-
-/// One clean stream of all that several streams of the same picture tell.
-///
-/// # Errors
-/// As [`decode`](crate::decode); [`Error::Usage`] if the streams do not have the same header.
-pub fn merge(streams: &[&[u8]], limits: &Limits) -> Result<Vec<u8>> {
-    let mut headers = streams.iter().map(|s| crate::read_picture(s));
-    let first = headers.next().ok_or_else(|| Error::Usage("no stream to merge".into()))??;
-    for other in headers {
-        if other? != first {
-            return Err(Error::Usage("streams of different headers do not merge".into()));
-        }
-    }
-    let all = streams.concat();
-    let options = DecodeOptions { limits: *limits, ..DecodeOptions::default() };
-    Ok(rewrite(&all, None, &options)?.0)
-}
 
 /// The stream with up to `planes` more planes of every block that meets `region` (`None`: of all), taken from the
 /// coefficients that it was made from. Nothing before them changes.

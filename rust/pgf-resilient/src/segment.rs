@@ -157,6 +157,8 @@ pub(crate) struct Piece {
     pub bytes: Range<usize>,
     /// The byte behind `FF`.
     pub code: u8,
+    /// Whether the data end with it, so that it may be cut.
+    pub last: bool,
 }
 
 impl Piece {
@@ -180,7 +182,7 @@ pub(crate) fn pieces(data: &[u8]) -> Vec<Piece> {
                 if let Some(last) = out.last_mut() {
                     last.bytes.end = next;
                 }
-                out.push(Piece { bytes: next..data.len(), code: *code });
+                out.push(Piece { bytes: next..data.len(), code: *code, last: false });
             }
             None => {
                 if let Some(last) = out.last_mut() {
@@ -188,6 +190,22 @@ pub(crate) fn pieces(data: &[u8]) -> Vec<Piece> {
                 }
             }
         }
+    }
+    if let Some(last) = out.last_mut() {
+        last.last = true;
+    }
+    out
+}
+
+/// As [`pieces`], of several streams one behind the other, each of which ends at one of `ends`: no piece goes on in the
+/// next stream, and each stream may be cut.
+pub(crate) fn pieces_of_all(data: &[u8], ends: &[usize]) -> Vec<Piece> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    for end in ends {
+        let own = pieces(&data[start..*end]).into_iter();
+        out.extend(own.map(|p| Piece { bytes: start + p.bytes.start..start + p.bytes.end, ..p }));
+        start = *end;
     }
     out
 }

@@ -208,8 +208,13 @@ pub fn segments(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Vec<Segment
 /// One clean `.pgfr` stream of all that several streams of the same picture tell; later versions of a block replace
 /// earlier ones.
 ///
+/// Each stream may be cut anywhere, and what its last piece still holds is kept where nothing else tells it: its whole planes,
+/// and, of the one cut piece that adds most, every byte; it ends the new stream. Beginnings of one stream give the picture
+/// of the longest. :func:`repair` closes a stream instead: nothing is cut in what it returns.
+///
 /// Raises:
-///     ValueError: no stream is given, or their headers differ.
+///     ValueError: no stream is given, or their headers differ (size, mode, quality, payload, bare, ...; the first field that
+///         does is named).
 ///     TruncatedError: no header is there.
 #[pyfunction]
 #[pyo3(signature = (*streams: "typing_extensions.Buffer"))]
