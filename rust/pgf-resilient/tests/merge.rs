@@ -162,3 +162,11 @@ fn a_cut_piece_of_any_stream_is_kept() {
         assert!(kept[0] > 3 && kept[1] > 3, "{kept:?}");
     }
 }
+
+/// A cut base chunk at the end, behind a note and user data that are as long as the chunk before it with its marker.
+#[test]
+fn pieces_as_long_as_a_base_chunk_are_none() {
+    let stream = include_bytes!("regressions/a_note_and_user_data_as_long_as_base_values");
+    let report = strictly(stream).1;
+    assert_eq!((report.base_known, report.base_total), (21, 576));
+}

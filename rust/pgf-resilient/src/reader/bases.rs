@@ -69,7 +69,13 @@ pub(super) fn spans(contents: &Contents<'_>, all: &[Piece]) -> Vec<Span> {
         Some(next) => address(piece) == Some(next),
         None => piece.code == code::PICTURE,
     };
-    let closes = |piece: &Piece| address(piece).is_some_and(|place| following(place).is_none());
+    // Behind the header that closes the opening there is no base but what the end of a stream cuts. It stands behind base
+    // values, or where there are none behind the first.
+    let closes = |piece: &Piece| address(piece).is_some() || piece.code == code::PICTURE;
+    let is_header = |piece: &Piece| {
+        let rest = piece.rest(data);
+        piece.code == code::PICTURE && Picture::parse(rest).is_some_and(|(_, length)| length == rest.len())
+    };
     let head = |place: Place| 2 + digits_for(count(place.0));
     let mut out: Vec<Span> = Vec::new();
     let mut at = 0;
@@ -77,14 +83,16 @@ pub(super) fn spans(contents: &Contents<'_>, all: &[Piece]) -> Vec<Span> {
         let here = address(&all[at]);
         let next = match here {
             Some(place) => following(place),
-            // Behind the header that closes the opening there is no base.
             None if all[at].code == code::PICTURE && !(at > 0 && !all[at - 1].last && closes(&all[at - 1])) => {
                 Some((0, 0))
             }
             None => None,
         };
-        // None is of several streams.
-        let few = |n: &usize| n - at <= MOST_FALSE_MARKERS && *n < all.len() && !all[at].last && !all[n - 1].last;
+        // None is of several streams, none holds a header that is sound.
+        let few = |n: &usize| {
+            let few = n - at <= MOST_FALSE_MARKERS && *n < all.len();
+            few && !all[at].last && !all[n - 1].last && !all[at + 1..*n].iter().any(is_header)
+        };
         // This chunk, cut by false markers.
         let own = here.and_then(|place| {
             let end = (at + 2..).take_while(few).find(|n| ends(place, &all[*n]))?;
