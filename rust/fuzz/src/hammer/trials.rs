@@ -222,14 +222,16 @@ fn stream_edit(trial: &mut Trial<'_>) {
     assert_eq!(less.len() + missing, data.len());
     let _ = pgf_resilient::decode(&less, &whole());
     let budget = trial.random.below(2000);
+    let mut kept = 0;
     if let Ok((suggestions, used)) = pgf_resilient::wanted(&less, budget, &LIMITS) {
         assert!(used <= less.len());
+        kept = used;
         assert!(suggestions.iter().all(|s| s.gain.is_finite() && s.head.first() == Some(&0xFF)), "{suggestions:?}");
     }
     let (coefficients, _) = pgf_resilient::read_coefficients(&data, &whole()).expect("its segments are known");
     let planes = 1 + trial.random.below(3);
     if let Ok(refined) = pgf_resilient::refine(&less, &coefficients, None, planes, &LIMITS) {
-        assert!(refined.starts_with(&less));
+        assert!(refined.starts_with(&less[..kept]));
         pgf_resilient::decode(&refined, &whole()).expect("more of the same picture");
     }
 }
