@@ -1073,6 +1073,7 @@ def merge(*streams: typing_extensions.Buffer) -> bytes:
         ValueError: no stream is given, or their headers differ (size, mode, quality, payload, bare, ...; the first field that
             does is named).
         TruncatedError: no header is there.
+        FormatError: a `.pgf` file is given.
     """
 
 def prepare_image(
@@ -1120,16 +1121,18 @@ def refine(
     planes: SupportsIndex = 1,
 ) -> bytes:
     """
-    A stream with more detail: up to ``planes`` more planes of every block that meets ``region`` are appended.
+    A stream with more detail: up to ``planes`` more planes of every block that meets ``region`` are appended, and the base
+    values that it lacks. A last piece that is cut is replaced by a whole one; else nothing before the end changes.
 
     Args:
         data: the `.pgfr` stream.
-        image: what the stream was made from: the array, or a lossless or equally quantised `.pgf` or `.pgfr` file.
-        region: (left, top, right, bottom) in pixels; ``None`` means all.
+        image: what the stream was made from: the array, or a whole `.pgf` or `.pgfr` file, lossless or equally quantised.
+        region: (left, top, right, bottom) in pixels of the picture; ``None`` means all.
         planes: planes to add, at least 1.
 
     Raises:
-        ValueError: the picture is of another size, mode or quality.
+        ValueError: the picture is of another size, mode or quality, or a stream that is not whole; the region is empty or not
+            in the picture.
     """
 
 def repair(data: typing_extensions.Buffer, /, *, format: str | None = None) -> bytes:
@@ -1150,6 +1153,7 @@ def segments(data: typing_extensions.Buffer, /) -> list[Segment]:
 
     Raises:
         TruncatedError: no header is there.
+        FormatError: a `.pgf` file is given.
     """
 
 def transcode(

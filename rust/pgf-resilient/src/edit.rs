@@ -12,14 +12,15 @@ use crate::segment::{Address, MOST_PLANES, pieces, write_segment};
 use crate::tile::Tiles;
 use crate::wanted::whole;
 use crate::{base, conceal};
-use pgf::{Coefficients, Error, Limits, Rect, Result};
+use pgf::{Coefficients, Error, Limits, Rect, Result, Windows};
 
 /// The stream with up to `planes` more planes of every block that meets `region` (`None`: of all), taken from the
 /// coefficients that it was made from, and with the base values that it lacks. Nothing before them changes, but for a last
 /// piece that is cut: a whole one comes in its place.
 ///
 /// # Errors
-/// As [`decode`](crate::decode); [`Error::Usage`] if the coefficients are of another size, mode, level or quality.
+/// As [`decode`](crate::decode); [`Error::Usage`] if the coefficients are of another size, mode, level or quality, or for a
+/// region that the picture does not have.
 pub fn refine(
     data: &[u8],
     coefficients: &Coefficients,
@@ -47,6 +48,8 @@ pub fn refine(
             theirs.quality
         )));
     }
+    // Refuses regions that the picture does not have.
+    Windows::new(&ours, 0, 0, region)?;
     let geometry = &contents.geometry;
     let pyramid = Pyramid::new(coefficients, geometry.levels)?;
     let bases: Vec<Base> = (0..usize::from(ours.channels)).map(|plane| pyramid.base(&picture, plane)).collect();

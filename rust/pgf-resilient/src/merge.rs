@@ -90,9 +90,15 @@ struct Last {
 /// The header of all streams.
 fn common_picture(streams: &[&[u8]]) -> Result<Picture> {
     let (first, others) = streams.split_first().ok_or_else(|| Error::Usage("no stream to merge".into()))?;
-    let first = read_picture(first)?;
+    let named = |field| {
+        move |error| match error {
+            Error::Truncated { need, have, .. } => Error::Truncated { field, need, have },
+            error => error,
+        }
+    };
+    let first = read_picture(first).map_err(named("picture header of the first stream"))?;
     for (i, other) in others.iter().enumerate() {
-        let other = read_picture(other)?;
+        let other = read_picture(other).map_err(named("picture header of another stream than the first"))?;
         if let Some((field, value, wanted)) = difference(&other, &first) {
             return Err(Error::Usage(format!(
                 "streams of different headers do not merge: stream {} has {field} {value}, the first {wanted}",

@@ -272,7 +272,11 @@ fn take_apart<'a>(
     Ok(contents)
 }
 
-fn no_header(data: &[u8]) -> Error {
+pub(crate) fn no_header(data: &[u8]) -> Error {
+    if data.starts_with(b"PGF") {
+        let message = "a .pgf file, and no .pgfr stream".into();
+        return Error::Format { field: "picture header", offset: 0, message };
+    }
     Error::Truncated { field: "picture header", need: 12, have: data.len() as u64 }
 }
 

@@ -10,7 +10,7 @@ use crate::conceal;
 use crate::decode::{coefficients, pixels};
 use crate::opening::opening_again;
 use crate::picture::{Payload, Picture};
-use crate::reader::{Contents, Fault, read, vote};
+use crate::reader::{Contents, Fault, no_header, read, vote};
 use crate::segment::{Address, MOST_PLANES, code, pieces, write_segment};
 use crate::tile::Tiles;
 use crate::writer::{self, StreamOptions};
@@ -98,6 +98,8 @@ pub struct StreamReport {
     pub repaired: usize,
     /// Base values that are missing although the stream goes on behind them, and estimated.
     pub concealed: usize,
+    /// Blocks of those that were asked for that begin and do not reach the lowest plane.
+    pub open: usize,
     /// Byte ranges that contradict the format.
     pub faults: Vec<Fault>,
     /// Bytes of the stream.
@@ -138,6 +140,7 @@ impl StreamReport {
     }
 
     fn note(&mut self, contents: &Contents<'_>, block: usize, state: BlockState) {
+        self.open += usize::from(state.top > 0 && state.low > 0);
         if contents.geometry.blocks[block].group != 0 || state.top == 0 {
             return;
         }
@@ -208,13 +211,9 @@ pub fn check(data: &[u8]) -> Option<bool> {
 /// Reads the header of a stream, whichever copy is sound.
 ///
 /// # Errors
-/// [`Error::Truncated`] if there is none.
+/// [`Error::Truncated`] if there is none, [`Error::Format`] for a `.pgf` file.
 pub fn read_picture(data: &[u8]) -> Result<Picture> {
-    vote(data, &pieces(data)).map(|(picture, _)| picture).ok_or(Error::Truncated {
-        field: "picture header",
-        need: 12,
-        have: data.len() as u64,
-    })
+    vote(data, &pieces(data)).map(|(picture, _)| picture).ok_or_else(|| no_header(data))
 }
 
 fn synthesis(data: &[u8], options: &DecodeOptions) -> Result<(Synthesis, Picture, StreamReport)> {
