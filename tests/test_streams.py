@@ -153,6 +153,55 @@ def test_segments_in_another_order_twice_or_later_are_the_same_picture(stream: b
     np.testing.assert_array_equal(pgfrs.decode(pgfrs.merge(stream)), whole)
 
 
+def test_cut_streams_merge_to_the_longest(stream: bytes) -> None:
+    rng = np.random.default_rng(3)
+    for a, b in rng.integers(12, len(stream), (12, 2)):
+        longest = stream[: max(a, b)]
+        merged = pgfrs.merge(stream[:a], stream[:b])
+        np.testing.assert_array_equal(pgfrs.decode(merged, strict=True), pgfrs.decode(longest))
+        report = pgfrs.decode_with_report(merged)[1]
+        assert report.complete and report.concealed == 0
+
+
+def test_what_is_missing_or_found_again_is_damage(stream: bytes) -> None:
+    base = next(s for s in pgfrs.segments(stream) if s.kind == "base")
+    gap = pgfrs.drop(stream, [base])
+    report = pgfrs.decode_with_report(gap)[1]
+    assert report.damaged and report.concealed == 16 and not report.damage
+    with pytest.warns(pgfrs.DamageWarning, match="16 base values are concealed"):
+        pgfrs.decode(gap)
+
+
+def test_streams_that_do_not_go_together_are_refused(photograph: np.ndarray, stream: bytes) -> None:
+    file = pgfrs.encode(photograph)
+    with pytest.raises(ValueError, match="no stream"):
+        pgfrs.merge()
+    with pytest.raises(pgfrs.TruncatedError, match="another stream"):
+        pgfrs.merge(stream, b"")
+    for call in (lambda: pgfrs.merge(stream, file), lambda: pgfrs.segments(file), lambda: pgfrs.refine(file, file)):
+        with pytest.raises(pgfrs.FormatError, match=r"a \.pgf file"):
+            call()
+    other = "tokens" if pgfrs.read_info(stream).payload == "packed" else "packed"
+    for options, field in (
+        ({"payload": other}, f"stream 2 has payload {other}"),
+        ({"bare": True}, "bare true, the first false"),
+        ({"quality": 3}, "quality 3, the first 0"),
+    ):
+        options = {"payload": pgfrs.read_info(stream).payload, **options}
+        with pytest.raises(ValueError, match=field):
+            pgfrs.merge(stream, pgfrs.encode(photograph, format="pgfr", **options))
+    for start in (-1, 1, len(stream)):
+        with pytest.raises(ValueError, match=f"no segment begins at byte {start}"):
+            pgfrs.drop(stream, [start])
+    for region in ((300, 300, 310, 310), (5, 5, 5, 9)):
+        with pytest.raises(ValueError, match="region"):
+            pgfrs.refine(stream, photograph, region=region)
+    with pytest.raises(ValueError, match="not whole"):
+        pgfrs.refine(stream[:1000], stream)
+    finer = pgfrs.refine(stream[:1000], photograph)
+    assert pgfrs.decode_with_report(finer)[1].complete
+
+
 def test_refining_a_region_changes_only_its_surroundings(photograph: np.ndarray) -> None:
     stream = pgfrs.encode(photograph, format="pgfr", max_bytes=3000)
     region = (64, 64, 128, 128)

@@ -78,7 +78,7 @@ def _levels(info: pgfrs.ImageInfo, available: int) -> list[dict[str, Any]]:
 
 def _report_facts(report: pgfrs.DecodeReport) -> dict[str, Any]:
     fields: tuple[str, ...] = ("complete", "truncated", "damaged", "bytes_total", "bytes_used", "macroblocks")
-    fields += ("intact", "partial", "missing", "repaired", "finest_complete_level")
+    fields += ("intact", "partial", "missing", "repaired", "concealed", "finest_complete_level")
     return {field: getattr(report, field) for field in fields} | {
         "unit": _unit(report),
         "damage": [
@@ -144,7 +144,8 @@ def _report_lines(facts: dict[str, Any]) -> list[str]:
         return [f"  nothing wrong: all {_count(facts['macroblocks'], facts['unit'])} whole"]
     lines = [
         f"  {_count(facts['macroblocks'], facts['unit'])}: {facts['intact']} whole, {facts['partial']} in part, "
-        f"{facts['missing']} lost; {_count(facts['repaired'], 'repair')} made",
+        f"{facts['missing']} lost; {_count(facts['repaired'], 'repair')} made"
+        + (f"; {_count(facts['concealed'], 'base value')} concealed" if facts["concealed"] else ""),
         f"  {facts['bytes_used']:,} of {facts['bytes_total']:,} bytes used",
     ]
     spans = facts["damage"]

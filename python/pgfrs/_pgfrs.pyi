@@ -220,6 +220,11 @@ class DecodeReport:
         Whether everything asked for was there as it was written.
         """
     @property
+    def concealed(self, /) -> int:
+        """
+        Base values of a stream that are missing although it goes on behind them, and estimated. 0 for `.pgf`.
+        """
+    @property
     def confidence(self, /) -> Any | None:
         """
         How much of a stream's picture is known where: uint8 of shape (levels, rows, columns), the finest level first,
@@ -234,7 +239,9 @@ class DecodeReport:
     @property
     def damaged(self, /) -> bool:
         """
-        Whether something contradicts the format.
+        Whether something contradicts the format. Of a stream: whether anything of it was lost, doubted, repaired, adopted or
+        concealed, so that its picture is not all that it says and nothing else. The prefix of an undamaged stream is not
+        damaged.
         """
     @property
     def finest_complete_level(self, /) -> int | None:
@@ -284,7 +291,8 @@ class DecodeReport:
     @property
     def repaired(self, /) -> int:
         """
-        Macroblocks read after their length or header had been mended.
+        Macroblocks read after their length or header had been mended; segments that were corrected, found under another
+        address, or adopted from bytes without a sure one.
         """
     @property
     def segments(self, /) -> dict[str, int]:
@@ -1057,9 +1065,15 @@ def merge(*streams: typing_extensions.Buffer) -> bytes:
     One clean `.pgfr` stream of all that several streams of the same picture tell; later versions of a block replace
     earlier ones.
 
+    Each stream may be cut anywhere, and what its last piece still holds is kept where nothing else tells it: its whole planes,
+    and, of the one cut piece that adds most, every byte; it ends the new stream. Beginnings of one stream give the picture
+    of the longest. :func:`repair` closes a stream instead: nothing is cut in what it returns.
+
     Raises:
-        ValueError: no stream is given, or their headers differ.
+        ValueError: no stream is given, or their headers differ (size, mode, quality, payload, bare, ...; the first field that
+            does is named).
         TruncatedError: no header is there.
+        FormatError: a `.pgf` file is given.
     """
 
 def prepare_image(
@@ -1107,16 +1121,18 @@ def refine(
     planes: SupportsIndex = 1,
 ) -> bytes:
     """
-    A stream with more detail: up to ``planes`` more planes of every block that meets ``region`` are appended.
+    A stream with more detail: up to ``planes`` more planes of every block that meets ``region`` are appended, and the base
+    values that it lacks. A last piece that is cut is replaced by a whole one; else nothing before the end changes.
 
     Args:
         data: the `.pgfr` stream.
-        image: what the stream was made from: the array, or a lossless or equally quantised `.pgf` or `.pgfr` file.
-        region: (left, top, right, bottom) in pixels; ``None`` means all.
+        image: what the stream was made from: the array, or a whole `.pgf` or `.pgfr` file, lossless or equally quantised.
+        region: (left, top, right, bottom) in pixels of the picture; ``None`` means all.
         planes: planes to add, at least 1.
 
     Raises:
-        ValueError: the picture is of another size, mode or quality.
+        ValueError: the picture is of another size, mode or quality, or a stream that is not whole; the region is empty or not
+            in the picture.
     """
 
 def repair(data: typing_extensions.Buffer, /, *, format: str | None = None) -> bytes:
@@ -1137,6 +1153,7 @@ def segments(data: typing_extensions.Buffer, /) -> list[Segment]:
 
     Raises:
         TruncatedError: no header is there.
+        FormatError: a `.pgf` file is given.
     """
 
 def transcode(

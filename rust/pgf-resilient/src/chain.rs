@@ -1,9 +1,11 @@
 //! The chain of planes of a block: which segments make it.
 
 mod adopt;
+mod cut;
 mod mend;
 mod survey;
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use crate::block::Part;
@@ -34,6 +36,13 @@ pub enum Fate {
     Unneeded,
 }
 
+impl Fate {
+    /// Whether some of the segment is in the picture.
+    pub(crate) fn is_shown(self) -> bool {
+        matches!(self, Fate::Used | Fate::Cut | Fate::Doubted)
+    }
+}
+
 /// One block, decoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct BlockState {
@@ -41,6 +50,8 @@ pub(crate) struct BlockState {
     pub top: usize,
     /// The lowest plane that is known throughout.
     pub low: usize,
+    /// The segment with which the chain ends because the end of a stream cuts it.
+    pub cut: Option<usize>,
 }
 
 /// Decodes blocks of a stream. What becomes of a block does not depend on which others are decoded.
@@ -58,6 +69,8 @@ pub(crate) struct BlockReader<'c, 'a> {
     survey: Option<Survey>,
     /// Bytes behind the ends of segments that are used.
     pub tails: Vec<Range<usize>>,
+    /// Bytes without a sure address that are used as segments.
+    pub adopted: Vec<Range<usize>>,
 }
 
 /// The segments of a block by their part in the chain.
@@ -79,18 +92,21 @@ impl Candidates {
         let content = |i: usize| &contents.data[at(i).content.clone()];
         let mut versions = false;
         if firsts.len() > 1 {
-            // A copy that the end of the data cuts says nothing new.
-            let is_copy = |i: usize| {
-                let other =
-                    |o: &usize| *o != i && at(*o).address == at(i).address && content(*o).starts_with(content(i));
-                at(i).last && firsts.iter().any(other)
+            // Copies that the end of a stream cuts say nothing new. Of equal ones the last counts.
+            let is_copy = |i: &usize| {
+                let other = |o: &usize| {
+                    let more = content(*o).len() > content(*i).len() || !at(*o).last || o > i;
+                    o != i && more && at(*o).address == at(*i).address && content(*o).starts_with(content(*i))
+                };
+                at(*i).last && firsts.iter().any(other)
             };
-            let cut = firsts.iter().position(|i| is_copy(*i)).map(|n| firsts.remove(n));
+            let cut: Vec<usize> = firsts.iter().copied().filter(is_copy).collect();
+            firsts.retain(|i| !cut.contains(i));
             // One that the rest goes on from, else the last: a later version replaces an earlier one.
             firsts.sort_by_key(|i| {
                 let a = at(*i).address;
                 let next = a.plane.checked_sub(a.count);
-                (!lower.iter().any(|l| Some(at(*l).address.plane) == next), std::cmp::Reverse(*i))
+                (!lower.iter().any(|l| Some(at(*l).address.plane) == next), Reverse(*i))
             });
             versions = firsts.iter().any(|i| content(*i) != content(firsts[0]));
             firsts.extend(cut);
@@ -125,10 +141,12 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             trusting,
             survey: None,
             tails: Vec::new(),
+            adopted: Vec::new(),
         }
     }
 
-    fn segments_of(&self, block: usize) -> &[(usize, usize)] {
+    /// The segments of a block, as `(block, position)`, in the order of the stream.
+    pub fn segments_of(&self, block: usize) -> &[(usize, usize)] {
         let from = self.by_block.partition_point(|s| s.0 < block);
         let to = from + self.by_block[from..].partition_point(|s| s.0 == block);
         &self.by_block[from..to]
@@ -193,12 +211,17 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                     damaged.push((i, fit));
                 }
             }
-            // What the end of the data cuts is not damaged.
-            let is_cut = |&(i, fit): &(usize, Fit)| at(i).last && fit != Fit::Contradicted || self.trusting;
+            // What the end of a stream cuts is not damaged; the longest is taken.
+            let trusting = self.trusting;
+            let is_cut = |&(i, fit): &(usize, Fit)| at(i).last && fit != Fit::Contradicted || trusting;
+            let length = |d: &(usize, Fit)| if is_cut(d) && !trusting { at(d.0).content.len() } else { 0 };
+            damaged.sort_by_key(|d| Reverse(length(d)));
             if found.is_none() && damaged.first().is_some_and(|d| !is_cut(d)) {
                 end = End::Broken;
             }
             let first_damaged = damaged.first().map(|d| (d.0, is_cut(d)));
+            let cut: Vec<usize> = damaged.iter().filter(|d| is_cut(d) && !trusting).map(|d| d.0).collect();
+            let is_short = damaged.first().is_some_and(|d| d.1 == Fit::Short && at(d.0).last);
             if found.is_none() && mending {
                 let all: Vec<usize> = damaged.iter().map(|d| d.0).collect();
                 let contradicted = damaged.iter().find(|d| d.1 == Fit::Contradicted);
@@ -213,6 +236,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                 }
             }
             if let Some(count) = found {
+                self.pass_over(&cut);
                 state.low = usize::from(need) + 1 - usize::from(count);
                 next = need.checked_sub(count);
                 continue;
@@ -223,7 +247,9 @@ impl<'c, 'a> BlockReader<'c, 'a> {
                 (Some((i, true)), _) => {
                     let whole = self.beginning_of(at(i), parts, 1.0);
                     state.low = usize::from(need) + 1 - whole;
+                    state.cut = is_short.then_some(i);
                     self.fates[i] = Fate::Cut;
+                    self.pass_over(&cut);
                 }
                 (Some((i, false)), None) => {
                     let whole = self.beginning_of(at(i), parts, 0.5);
@@ -257,9 +283,11 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         let begun = |a: Address, whole: usize| BlockState {
             top: usize::from(a.plane) + 1,
             low: usize::from(a.plane) + 1 - whole,
+            cut: None,
         };
         let mut found: Option<(BlockState, Option<u8>, Option<usize>)> = None;
         let mut damaged = Vec::new();
+        let mut cut = Vec::new();
         for &i in &candidates.firsts {
             if found.is_some() {
                 self.fates[i] = Fate::Duplicate;
@@ -270,25 +298,36 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             let open = match fit {
                 Fit::Exact => true,
                 Fit::Excess(_) if !self.is_damaged(fit, at(i)) => true,
-                Fit::Short if at(i).last || self.trusting => false,
-                Fit::Wrong if self.trusting => false,
+                Fit::Short | Fit::Wrong if self.trusting => false,
                 Fit::Contradicted if self.trusting => true,
                 _ => {
-                    damaged.push(i);
+                    let is_cut = fit == Fit::Short && at(i).last;
+                    if is_cut { &mut cut } else { &mut damaged }.push(i);
                     self.tiles.start(parts.len());
                     continue;
                 }
             };
+            let readdressed = a != at(i).address;
+            self.repaired += usize::from(readdressed);
             self.fates[i] = match fit {
-                Fit::Short => Fate::Cut,
                 Fit::Wrong | Fit::Contradicted => Fate::Doubted,
+                _ if readdressed => Fate::Doubted,
+                Fit::Short => Fate::Cut,
                 _ => Fate::Used,
             };
             self.note_tail(at(i), fit);
             *after = if candidates.versions { i } else { 0 };
             found = Some((begun(a, whole), a.plane.checked_sub(a.count).filter(|_| open), None));
         }
+        // One that the end of a stream cuts only where there is no other.
+        if found.is_none()
+            && let Some((i, state)) = self.begin_cut(candidates, &cut, mending)
+        {
+            *after = if candidates.versions { i } else { 0 };
+            found = Some((state, None, None));
+        }
         if found.is_some() {
+            self.pass_over(&cut);
             return found;
         }
         *end = End::Broken;
@@ -318,7 +357,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             }
         }
         if mending && let Some((top, low)) = self.adopt_first(candidates) {
-            return Some((BlockState { top, low }, low.checked_sub(1).map(|n| n as u8), None));
+            return Some((BlockState { top, low, cut: None }, low.checked_sub(1).map(|n| n as u8), None));
         }
         // A wrong beginning spoils everything below: better none, unless all of its planes are there.
         for i in damaged {

@@ -1,40 +1,26 @@
-//! Streams as sets of segments: putting together, adding detail, taking away.
+//! Streams as sets of segments: adding detail, taking away.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::chain::BlockReader;
 use crate::coder::PlaneEncoder;
-use crate::conceal;
+use crate::opening::write_bases;
 use crate::pyramid::{Base, Pyramid};
-use crate::reader::read;
+use crate::reader::{Contents, read};
 use crate::segment::{Address, MOST_PLANES, pieces, write_segment};
-use crate::stream::{DecodeOptions, rewrite};
 use crate::tile::Tiles;
-use pgf::{Coefficients, Error, Limits, Rect, Result};
-
-/// One clean stream of all that several streams of the same picture tell.
-///
-/// # Errors
-/// As [`decode`](crate::decode); [`Error::Usage`] if the streams do not have the same header.
-pub fn merge(streams: &[&[u8]], limits: &Limits) -> Result<Vec<u8>> {
-    let mut headers = streams.iter().map(|s| crate::read_picture(s));
-    let first = headers.next().ok_or_else(|| Error::Usage("no stream to merge".into()))??;
-    for other in headers {
-        if other? != first {
-            return Err(Error::Usage("streams of different headers do not merge".into()));
-        }
-    }
-    let all = streams.concat();
-    let options = DecodeOptions { limits: *limits, ..DecodeOptions::default() };
-    Ok(rewrite(&all, None, &options)?.0)
-}
+use crate::wanted::whole;
+use crate::{base, conceal};
+use pgf::{Coefficients, Error, Limits, Rect, Result, Windows};
 
 /// The stream with up to `planes` more planes of every block that meets `region` (`None`: of all), taken from the
-/// coefficients that it was made from. Nothing before them changes.
+/// coefficients that it was made from, and with the base values that it lacks. Nothing before them changes, but for a last
+/// piece that is cut: a whole one comes in its place.
 ///
 /// # Errors
-/// As [`decode`](crate::decode); [`Error::Usage`] if the coefficients are of another size, mode, level or quality.
+/// As [`decode`](crate::decode); [`Error::Usage`] if the coefficients are of another size, mode, level or quality, or for a
+/// region that the picture does not have.
 pub fn refine(
     data: &[u8],
     coefficients: &Coefficients,
@@ -42,6 +28,8 @@ pub fn refine(
     planes: usize,
     limits: &Limits,
 ) -> Result<Vec<u8>> {
+    let (end, cut) = whole(&read(data, limits)?);
+    let data = &data[..end];
     let contents = read(data, limits)?;
     let picture = contents.picture;
     let (ours, theirs) = (picture.header, *coefficients.header());
@@ -60,6 +48,8 @@ pub fn refine(
             theirs.quality
         )));
     }
+    // Refuses regions that the picture does not have.
+    Windows::new(&ours, 0, 0, region)?;
     let geometry = &contents.geometry;
     let pyramid = Pyramid::new(coefficients, geometry.levels)?;
     let bases: Vec<Base> = (0..usize::from(ours.channels)).map(|plane| pyramid.base(&picture, plane)).collect();
@@ -68,6 +58,7 @@ pub fn refine(
     let mut encoder = PlaneEncoder::new(picture.payload);
     let (mut codes, mut content) = (Vec::new(), Vec::new());
     let mut out = data.to_vec();
+    write_bases(&picture, &lacking(&contents, &bases), &mut out);
     for block in 0..geometry.blocks.len() {
         let parts = geometry.parts_of(block);
         let meets = |area: Rect| {
@@ -76,7 +67,9 @@ pub fn refine(
             })
         };
         let mut areas = parts.iter().filter_map(|part| conceal::footprint(&ours, geometry.levels, part));
-        if !areas.any(meets) {
+        let cut = cut.filter(|cut| cut.block == block);
+        let planes = if areas.any(meets) { planes } else { 0 };
+        if planes == 0 && cut.is_none() {
             continue;
         }
         let state = reader.block(block);
@@ -94,6 +87,8 @@ pub fn refine(
         let mut p = known;
         let mut first = !begun;
         let end = known.saturating_sub(planes);
+        // All planes of a segment that was cut come again.
+        let end = cut.map_or(end, |cut| end.min(usize::from(cut.plane) + 1 - usize::from(cut.count)));
         while p > end {
             let count = (p - end).min(usize::from(MOST_PLANES[usize::from(!first)]));
             codes.clear();
@@ -106,6 +101,20 @@ pub fn refine(
         }
     }
     Ok(out)
+}
+
+/// Base values by plane, those in chunks of which a stream has all left out.
+fn lacking(contents: &Contents<'_>, bases: &[Base]) -> Vec<Vec<Option<u8>>> {
+    let of_plane = |(known, base): (&Vec<Option<u8>>, &Base)| {
+        let mut out = vec![None; known.len()];
+        let order: Vec<usize> =
+            base::order(base.width, known.len() / base.width).map(|(x, y)| y * base.width + x).collect();
+        for chunk in order.chunks(base::CHUNK).filter(|chunk| chunk.iter().any(|i| known[*i].is_none())) {
+            chunk.iter().for_each(|i| out[*i] = Some(base.bytes[*i]));
+        }
+        out
+    };
+    contents.bases.iter().zip(bases).map(of_plane).collect()
 }
 
 /// The stream without the pieces that begin at the given bytes.

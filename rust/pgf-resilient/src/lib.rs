@@ -12,6 +12,7 @@ mod decode;
 mod edit;
 mod grammar;
 mod index;
+mod merge;
 mod note;
 mod opening;
 mod order;
@@ -31,9 +32,10 @@ mod writer;
 pub use chain::Fate;
 #[doc(hidden)]
 pub use chain::limit_trials;
-pub use edit::{merge, refine, remove};
+pub use edit::{refine, remove};
 pub use grammar::{Grammar, Mask, Room, Rules};
 pub use index::{StreamMap, add_index};
+pub use merge::merge;
 pub use picture::{Payload, Picture};
 pub use reader::Fault;
 pub use stream::{

@@ -4,7 +4,7 @@ use crate::base;
 use crate::conceal;
 use crate::note::Note;
 use crate::picture::Picture;
-use crate::reader::Contents;
+use crate::reader::{Contents, CutChunk};
 use crate::segment::{code, stuff, write_number};
 use pgf::Palette;
 
@@ -33,8 +33,8 @@ pub(crate) fn opening(picture: &Picture, bases: &[Vec<Option<u8>>], extras: &Ext
     out
 }
 
-/// The opening of a stream that was read; base values that are missing in a chunk are filled in.
-pub(crate) fn opening_again(contents: &Contents<'_>, picture: &Picture) -> Vec<u8> {
+/// The opening of a stream that was read, perhaps without a chunk; base values that are missing in the others are filled in.
+pub(crate) fn opening_again(contents: &Contents<'_>, picture: &Picture, without: Option<&CutChunk>) -> Vec<u8> {
     let bases: Vec<Vec<Option<u8>>> = contents
         .bases
         .iter()
@@ -44,9 +44,14 @@ pub(crate) fn opening_again(contents: &Contents<'_>, picture: &Picture) -> Vec<u
             let complete = conceal::complete_base(values, width, picture.outlier[usize::from(plane > 0)]);
             let mut known = vec![None; width * height];
             let order: Vec<usize> = base::order(width, height).map(|(x, y)| y * width + x).collect();
-            for chunk in order.chunks(base::CHUNK).filter(|c| c.iter().any(|i| values[*i].is_some())) {
+            let left_out = without.filter(|chunk| chunk.plane == plane).map(|chunk| chunk.index);
+            for (index, chunk) in order.chunks(base::CHUNK).enumerate() {
+                if left_out == Some(index) || chunk.iter().all(|i| values[*i].is_none()) {
+                    continue;
+                }
                 for &i in chunk {
-                    known[i] = Some(complete[i]);
+                    // Known ones as they are: what is pulled in depends on all that is known.
+                    known[i] = values[i].or(Some(complete[i]));
                 }
             }
             known

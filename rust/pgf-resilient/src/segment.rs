@@ -50,6 +50,8 @@ pub(crate) const KINDS: [(u8, bool); 5] = [(1, false), (1, true), (2, true), (3,
 /// Most planes in a first and in a later segment.
 pub(crate) const MOST_PLANES: [u8; 2] = [3, 2];
 
+/// Planes that the codes of the short form tell apart.
+const SHORT_PLANES: usize = 16;
 /// Codes of a kind in the short form: three groups of sixteen planes.
 pub(crate) const SHORT_KIND: u8 = 48;
 /// Codes of a kind in deep streams: eight groups; the plane has a byte of its own.
@@ -104,10 +106,16 @@ pub(crate) fn parse_address(picture: &Picture, geometry: &Geometry, bytes: &[u8]
     let index = parse_number(bytes.get(at..at + geometry.digits)?)?;
     let block = geometry.block(group, index)?;
     let address = Address { block, plane, count, first };
-    let highest = geometry.parts_of(block).iter().map(|p| p.lift).max().unwrap_or(0);
+    is_possible(picture, geometry, &address).then_some((address, at + geometry.digits))
+}
+
+/// Whether the picture has the planes of an address, and a code says them. What looks for damaged addresses must ask, or a
+/// stream that is written again says what no reader understands.
+pub(crate) fn is_possible(picture: &Picture, geometry: &Geometry, address: &Address) -> bool {
+    let highest = geometry.parts_of(address.block).iter().map(|p| p.lift).max().unwrap_or(0);
     // No magnitude has more than 32 planes.
-    let sane = count <= plane.saturating_add(1) && usize::from(plane) < 32 + usize::from(highest);
-    sane.then_some((address, at + geometry.digits))
+    let planes = if picture.deep { 32 + usize::from(highest) } else { SHORT_PLANES.min(32 + usize::from(highest)) };
+    address.count <= address.plane.saturating_add(1) && usize::from(address.plane) < planes
 }
 
 /// Appends a number in digits of base 255, the highest first.
@@ -149,6 +157,8 @@ pub(crate) struct Piece {
     pub bytes: Range<usize>,
     /// The byte behind `FF`.
     pub code: u8,
+    /// Whether the data end with it, so that it may be cut.
+    pub last: bool,
 }
 
 impl Piece {
@@ -172,7 +182,7 @@ pub(crate) fn pieces(data: &[u8]) -> Vec<Piece> {
                 if let Some(last) = out.last_mut() {
                     last.bytes.end = next;
                 }
-                out.push(Piece { bytes: next..data.len(), code: *code });
+                out.push(Piece { bytes: next..data.len(), code: *code, last: false });
             }
             None => {
                 if let Some(last) = out.last_mut() {
@@ -180,6 +190,22 @@ pub(crate) fn pieces(data: &[u8]) -> Vec<Piece> {
                 }
             }
         }
+    }
+    if let Some(last) = out.last_mut() {
+        last.last = true;
+    }
+    out
+}
+
+/// As [`pieces`], of several streams one behind the other, each of which ends at one of `ends`: no piece goes on in the
+/// next stream, and each stream may be cut.
+pub(crate) fn pieces_of_all(data: &[u8], ends: &[usize]) -> Vec<Piece> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    for end in ends {
+        let own = pieces(&data[start..*end]).into_iter();
+        out.extend(own.map(|p| Piece { bytes: start + p.bytes.start..start + p.bytes.end, ..p }));
+        start = *end;
     }
     out
 }

@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::block::{Geometry, Part};
 use crate::chain::{BlockReader, BlockState, Fate};
 use crate::coder::{PlaneCode, PlaneEncoder};
 use crate::conceal;
 use crate::decode::{coefficients, pixels};
 use crate::opening::opening_again;
 use crate::picture::{Payload, Picture};
-use crate::reader::{Contents, Fault, read, vote};
+use crate::reader::{Contents, Fault, no_header, read, vote};
 use crate::segment::{Address, MOST_PLANES, code, pieces, write_segment};
+use crate::tile::Tiles;
 use crate::writer::{self, StreamOptions};
 use pgf::{Band, Coefficients, Error, Image, ImageRef, Limits, Rect, Result, Samples, SamplesMut, Synthesis};
 
@@ -92,8 +94,12 @@ pub struct StreamReport {
     pub base_total: usize,
     /// Segments of planes by what became of them: used, cut, doubted, lost, duplicate, unneeded.
     pub fates: [usize; 6],
-    /// Segments whose marker or address was damaged and that were found again.
+    /// Segments that were corrected, found under another address, or adopted from bytes without a sure one.
     pub repaired: usize,
+    /// Base values that are missing although the stream goes on behind them, and estimated.
+    pub concealed: usize,
+    /// Blocks of those that were asked for that begin and do not reach the lowest plane.
+    pub open: usize,
     /// Byte ranges that contradict the format.
     pub faults: Vec<Fault>,
     /// Bytes of the stream.
@@ -108,9 +114,11 @@ pub struct StreamReport {
 }
 
 impl StreamReport {
-    /// Whether nothing contradicts the format.
+    /// Whether the picture is all that the stream says and nothing else: nothing was lost, doubted, repaired, adopted or
+    /// concealed. So it is for every prefix of an undamaged stream.
     pub fn clean(&self) -> bool {
-        self.faults.is_empty() && self.fates[Fate::Doubted as usize] == 0 && self.fates[Fate::Lost as usize] == 0
+        let bad = [Fate::Doubted, Fate::Lost].iter().map(|fate| self.fates[*fate as usize]).sum::<usize>();
+        self.faults.is_empty() && bad + self.repaired + self.concealed == 0
     }
 
     fn new(contents: &Contents<'_>) -> StreamReport {
@@ -121,6 +129,7 @@ impl StreamReport {
             headers: contents.headers,
             base_known: contents.bases.iter().flatten().filter(|v| v.is_some()).count(),
             base_total: contents.bases.iter().map(Vec::len).sum(),
+            concealed: contents.concealed(),
             faults: contents.faults.clone(),
             bytes: contents.data.len(),
             levels,
@@ -131,6 +140,7 @@ impl StreamReport {
     }
 
     fn note(&mut self, contents: &Contents<'_>, block: usize, state: BlockState) {
+        self.open += usize::from(state.top > 0 && state.low > 0);
         if contents.geometry.blocks[block].group != 0 || state.top == 0 {
             return;
         }
@@ -160,6 +170,9 @@ impl StreamReport {
         }
         for tail in &reader.tails {
             self.faults.push(Fault { bytes: tail.clone(), message: "bytes behind the end of a segment".into() });
+        }
+        for bytes in &reader.adopted {
+            self.faults.push(Fault { bytes: bytes.clone(), message: "bytes that stand in for a lost segment".into() });
         }
         self.repaired = reader.repaired;
         self.faults.sort_by_key(|f| (f.bytes.start, f.bytes.end));
@@ -198,13 +211,9 @@ pub fn check(data: &[u8]) -> Option<bool> {
 /// Reads the header of a stream, whichever copy is sound.
 ///
 /// # Errors
-/// [`Error::Truncated`] if there is none.
+/// [`Error::Truncated`] if there is none, [`Error::Format`] for a `.pgf` file.
 pub fn read_picture(data: &[u8]) -> Result<Picture> {
-    vote(data, &pieces(data)).map(|(picture, _)| picture).ok_or(Error::Truncated {
-        field: "picture header",
-        need: 12,
-        have: data.len() as u64,
-    })
+    vote(data, &pieces(data)).map(|(picture, _)| picture).ok_or_else(|| no_header(data))
 }
 
 fn synthesis(data: &[u8], options: &DecodeOptions) -> Result<(Synthesis, Picture, StreamReport)> {
@@ -363,39 +372,51 @@ pub fn rewrite(data: &[u8], payload: Option<Payload>, options: &DecodeOptions) -
     let mut reader = BlockReader::new(&contents, options.trusting);
     let picture = Picture { payload: payload.unwrap_or(contents.picture.payload), ..contents.picture };
     let mut encoder = PlaneEncoder::new(picture.payload);
-    let mut blocks: HashMap<usize, (BlockState, Vec<PlaneCode>)> = HashMap::new();
+    let mut blocks = Vec::with_capacity(contents.geometry.blocks.len());
     let mut codes = Vec::new();
     for block in 0..contents.geometry.blocks.len() {
         let state = reader.block(block);
         report.note(&contents, block, state);
         let parts = contents.geometry.parts_of(block);
-        for tile in &mut reader.tiles.tiles[..parts.len()] {
-            tile.significant = [0; 34];
-        }
-        let planes =
-            (state.low..state.top).rev().map(|p| encoder.plane(parts, &mut reader.tiles, p, &mut codes)).collect();
-        blocks.insert(block, (state, planes));
+        blocks.push((state, code_again(&mut encoder, parts, &mut reader.tiles, state, &mut codes)));
     }
     report.finish(&contents, &reader);
     refuse_damage(&report, options.strict)?;
-    Ok((assemble(&contents, &picture, &reader, &blocks, &codes), report))
+    let used = contents.segments.iter().zip(&reader.fates).filter(|(_, fate)| fate.is_shown());
+    let order = used.map(|(segment, _)| (segment.address.block, segment.address.count.into()));
+    let mut out = opening_again(&contents, &picture, None);
+    put_blocks((&picture, &contents.geometry), order, &blocks, &codes, &mut out);
+    Ok((out, report))
 }
 
-/// The clean stream of what was decoded.
-fn assemble(
-    contents: &Contents<'_>,
-    picture: &Picture,
-    reader: &BlockReader<'_, '_>,
-    blocks: &HashMap<usize, (BlockState, Vec<PlaneCode>)>,
+/// Codes the whole planes of a block that was decoded.
+pub(crate) fn code_again(
+    encoder: &mut PlaneEncoder,
+    parts: &[Part],
+    tiles: &mut Tiles,
+    state: BlockState,
+    codes: &mut Vec<u8>,
+) -> Vec<PlaneCode> {
+    for tile in &mut tiles.tiles[..parts.len()] {
+        tile.significant = [0; 34];
+    }
+    (state.low..state.top).rev().map(|p| encoder.plane(parts, tiles, p, codes)).collect()
+}
+
+/// Appends segments of the planes of all blocks, in an order of blocks with numbers of planes.
+pub(crate) fn put_blocks(
+    (picture, geometry): (&Picture, &Geometry),
+    order: impl Iterator<Item = (usize, usize)>,
+    blocks: &[(BlockState, Vec<PlaneCode>)],
     codes: &[u8],
-) -> Vec<u8> {
+    out: &mut Vec<u8>,
+) {
     let mut content = Vec::new();
-    let mut out = opening_again(contents, picture);
     // How far each block is written; segments keep their bounds where they had some.
-    let mut done: HashMap<usize, usize> = HashMap::new();
+    let mut done = vec![0; blocks.len()];
     let mut put = |block: usize, count: usize, out: &mut Vec<u8>| {
-        let (state, planes) = &blocks[&block];
-        let from = done.entry(block).or_insert(0);
+        let (state, planes) = &blocks[block];
+        let from = &mut done[block];
         let most = usize::from(MOST_PLANES[usize::from(*from > 0)]);
         let count = count.min(most).min(planes.len() - *from);
         if count == 0 {
@@ -404,18 +425,15 @@ fn assemble(
         let plane = (state.top - 1 - *from) as u8;
         let address = Address { block, plane, count: count as u8, first: *from == 0 };
         let planes = (&planes[*from..*from + count], codes);
-        write_segment(picture, &contents.geometry, &address, planes, &mut content, out);
+        write_segment(picture, geometry, &address, planes, &mut content, out);
         *from += count;
         true
     };
-    for (segment, fate) in contents.segments.iter().zip(&reader.fates) {
-        if matches!(fate, Fate::Used | Fate::Cut | Fate::Doubted) {
-            put(segment.address.block, segment.address.count.into(), &mut out);
-        }
+    for (block, count) in order {
+        put(block, count, out);
     }
     // What was found under wrong addresses.
-    for block in 0..contents.geometry.blocks.len() {
-        while put(block, 1, &mut out) {}
+    for block in 0..blocks.len() {
+        while put(block, 1, out) {}
     }
-    out
 }

@@ -4,13 +4,15 @@
 //! significant so far, and how far other blocks are. The gain of a plane is that of the order of segments with an
 //! expected number of new significant coefficients.
 
-use crate::block::{Geometry, Part};
+use crate::block::{Geometry, Part, digits_for};
 use crate::chain::{BlockReader, Fate};
-use crate::conceal;
+use crate::note::Note;
 use crate::order::{power_of_four, weight};
+use crate::picture::Picture;
 use crate::reader::{Contents, read};
-use crate::segment::{Address, DETAIL, write_address};
+use crate::segment::{Address, DETAIL, code, write_address};
 use crate::tile::is_active;
+use crate::{base, conceal};
 use pgf::{Limits, Rect, Result};
 
 /// A segment of one plane that would help.
@@ -76,7 +78,7 @@ fn expect(parts: &[Part], known: &mut [Known], p: usize, first: bool) -> (f64, f
 /// # Errors
 /// As [`decode`](crate::decode).
 pub fn wanted(data: &[u8], budget: usize, limits: &Limits) -> Result<(Vec<Suggestion>, usize)> {
-    let whole = whole(&read(data, limits)?);
+    let (whole, _) = whole(&read(data, limits)?);
     let contents = read(&data[..whole], limits)?;
     let geometry = &contents.geometry;
     let header = &contents.picture.header;
@@ -179,20 +181,31 @@ fn region_of(contents: &Contents<'_>, block: usize) -> Rect {
     region
 }
 
-/// Bytes of the stream but for a last segment of planes that is cut, and for half a marker.
-fn whole(contents: &Contents<'_>) -> usize {
+/// Bytes of the stream that something may follow: all but a last piece that is cut, and half a marker. The second result is
+/// what the piece was, if it was a segment of planes.
+pub(crate) fn whole(contents: &Contents<'_>) -> (usize, Option<Address>) {
     if let Some(segment) = contents.segments.last().filter(|s| s.last) {
         let mut reader = BlockReader::new(contents, false);
         reader.block(segment.address.block);
         if reader.fates.last() == Some(&Fate::Cut) {
-            return segment.bytes.start;
+            return (segment.bytes.start, Some(segment.address));
         }
+        return (segment.bytes.end, None);
     }
-    // A last address that is cut is no segment; nor is a last FF alone a marker.
-    let last = contents.pieces.last().map(|p| (p, contents.segments.last().is_some_and(|s| s.bytes == *p)));
-    match last {
-        Some((piece, false)) if contents.data[piece.start + 1] >= DETAIL => piece.start,
-        Some((piece, _)) => piece.end,
-        None => contents.data.len(),
-    }
+    let Some(piece) = contents.pieces.last() else { return (contents.data.len(), None) };
+    let rest = &contents.data[piece.start + 2..piece.end];
+    let is_whole = match contents.data[piece.start + 1] {
+        code::PICTURE => Picture::parse(rest).is_some_and(|(_, length)| length == rest.len()),
+        code::CHECK => rest.len() == 5,
+        code::FILE => Note::parse(&contents.picture, rest).is_some(),
+        code if code < code::PALETTE => {
+            let plane = usize::from(code - code::BASE);
+            let chunks = contents.bases.get(plane).map_or(1, |values| values.len().div_ceil(base::CHUNK));
+            let begun = contents.cut_chunks.iter().any(|chunk| chunk.bytes == *piece);
+            rest.len() >= digits_for(chunks) && !begun
+        }
+        // An address that is cut is no segment.
+        code => code < DETAIL,
+    };
+    (if is_whole { piece.end } else { piece.start }, None)
 }

@@ -255,6 +255,40 @@ fn regions_need_no_other_segments() {
     }
 }
 
+/// A picture into which segments were adopted, and nothing else happened, is not clean, nor is one with a gap in its base.
+#[test]
+fn what_was_adopted_or_concealed_is_not_clean() {
+    let image = pictures::crop(0, 4, 2, 256, 256);
+    let mut adopted = 0;
+    for payload in [Payload::Packed, Payload::Tokens] {
+        let stream = pictures::stream(&image, 6000, &StreamOptions { payload, ..StreamOptions::default() });
+        let all = segments(&stream, &Limits::default()).unwrap();
+        for segment in &all {
+            match segment.kind {
+                Kind::Planes { region, .. } => {
+                    // Without its marker it is the end of the segment before, which another region may not need.
+                    let mut damaged = stream.clone();
+                    damaged[segment.bytes.start] = 0;
+                    let options = DecodeOptions { region: Some(region), ..DecodeOptions::default() };
+                    let report = decode(&damaged, &options).unwrap().1;
+                    let strictly = decode(&damaged, &DecodeOptions { strict: true, ..options });
+                    let bad = report.fates[Fate::Doubted as usize] + report.fates[Fate::Lost as usize];
+                    adopted += usize::from(report.repaired > 0 && bad == 0);
+                    assert!(report.repaired == 0 || !report.clean() && strictly.is_err(), "{report:?}");
+                }
+                Kind::Base { .. } => {
+                    let gap = pgf_resilient::remove(&stream, &[segment.bytes.start]).unwrap();
+                    let report = decode(&gap, &DecodeOptions::default()).unwrap().1;
+                    assert_eq!(report.concealed, report.base_total - report.base_known);
+                    assert!(report.concealed > 0 && !report.clean() && report.faults.is_empty(), "{report:?}");
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(adopted > 0, "nothing was only adopted");
+}
+
 /// Streams of noise behind a sound header.
 #[test]
 fn noise_behind_a_header() {

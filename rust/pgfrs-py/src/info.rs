@@ -299,8 +299,12 @@ impl DecodeReport {
         }
         let what = if r.damaged { "damaged" } else { "cut short" };
         let units = if self.stream.is_some() { "segments" } else { "macroblocks" };
+        let concealed = match self.concealed() {
+            0 => String::new(),
+            n => format!(", {n} base values are concealed"),
+        };
         Some(format!(
-            "the data are {what}: of {} {units} {} are intact, {} partial, {} missing",
+            "the data are {what}: of {} {units} {} are intact, {} partial, {} missing{concealed}",
             r.macroblocks, r.intact, r.partial, r.missing
         ))
     }
@@ -325,6 +329,12 @@ impl DecodeReport {
     #[getter]
     fn base(&self) -> Option<(usize, usize)> {
         self.stream.as_ref().map(|s| (s.base_known, s.base_total))
+    }
+
+    /// Base values of a stream that are missing although it goes on behind them, and estimated. 0 for `.pgf`.
+    #[getter]
+    fn concealed(&self) -> usize {
+        self.stream.as_ref().map_or(0, |s| s.concealed)
     }
 
     /// How much of a stream's picture is known where: uint8 of shape (levels, rows, columns), the finest level first,
@@ -373,7 +383,9 @@ impl DecodeReport {
         self.report.truncated
     }
 
-    /// Whether something contradicts the format.
+    /// Whether something contradicts the format. Of a stream: whether anything of it was lost, doubted, repaired, adopted or
+    /// concealed, so that its picture is not all that it says and nothing else. The prefix of an undamaged stream is not
+    /// damaged.
     #[getter]
     fn damaged(&self) -> bool {
         self.report.damaged
@@ -415,7 +427,8 @@ impl DecodeReport {
         self.report.missing
     }
 
-    /// Macroblocks read after their length or header had been mended.
+    /// Macroblocks read after their length or header had been mended; segments that were corrected, found under another
+    /// address, or adopted from bytes without a sure one.
     #[getter]
     fn repaired(&self) -> u64 {
         self.report.repaired

@@ -195,6 +195,7 @@ impl Segment {
 ///
 /// Raises:
 ///     TruncatedError: no header is there.
+///     FormatError: a `.pgf` file is given.
 #[pyfunction]
 #[pyo3(signature = (data: "typing_extensions.Buffer", /) -> "list[Segment]")]
 pub fn segments(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Vec<Segment>> {
@@ -208,9 +209,15 @@ pub fn segments(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Vec<Segment
 /// One clean `.pgfr` stream of all that several streams of the same picture tell; later versions of a block replace
 /// earlier ones.
 ///
+/// Each stream may be cut anywhere, and what its last piece still holds is kept where nothing else tells it: its whole planes,
+/// and, of the one cut piece that adds most, every byte; it ends the new stream. Beginnings of one stream give the picture
+/// of the longest. :func:`repair` closes a stream instead: nothing is cut in what it returns.
+///
 /// Raises:
-///     ValueError: no stream is given, or their headers differ.
+///     ValueError: no stream is given, or their headers differ (size, mode, quality, payload, bare, ...; the first field that
+///         does is named).
 ///     TruncatedError: no header is there.
+///     FormatError: a `.pgf` file is given.
 #[pyfunction]
 #[pyo3(signature = (*streams: "typing_extensions.Buffer"))]
 pub fn merge<'py>(py: Python<'py>, streams: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyBytes>> {
@@ -221,16 +228,18 @@ pub fn merge<'py>(py: Python<'py>, streams: &Bound<'py, PyTuple>) -> PyResult<Bo
     Ok(PyBytes::new(py, &merged))
 }
 
-/// A stream with more detail: up to ``planes`` more planes of every block that meets ``region`` are appended.
+/// A stream with more detail: up to ``planes`` more planes of every block that meets ``region`` are appended, and the base
+/// values that it lacks. A last piece that is cut is replaced by a whole one; else nothing before the end changes.
 ///
 /// Args:
 ///     data: the `.pgfr` stream.
-///     image: what the stream was made from: the array, or a lossless or equally quantised `.pgf` or `.pgfr` file.
-///     region: (left, top, right, bottom) in pixels; ``None`` means all.
+///     image: what the stream was made from: the array, or a whole `.pgf` or `.pgfr` file, lossless or equally quantised.
+///     region: (left, top, right, bottom) in pixels of the picture; ``None`` means all.
 ///     planes: planes to add, at least 1.
 ///
 /// Raises:
-///     ValueError: the picture is of another size, mode or quality.
+///     ValueError: the picture is of another size, mode or quality, or a stream that is not whole; the region is empty or not
+///         in the picture.
 #[pyfunction]
 #[pyo3(signature = (data: "typing_extensions.Buffer",
     image: "numpy.typing.NDArray[typing.Any] | typing_extensions.Buffer", /, *,
@@ -271,7 +280,15 @@ pub fn refine<'py>(
         py.detach(|| {
             let coefficients = if container::is_stream(file) {
                 let options = pgf_resilient::DecodeOptions { strict: true, limits, ..Default::default() };
-                pgf_resilient::read_coefficients(file, &options)?.0
+                let (coefficients, report) = pgf_resilient::read_coefficients(file, &options)?;
+                if report.open > 0 || report.base_known < report.base_total {
+                    return Err(pgf::Error::Usage(format!(
+                        "image: a stream that is not whole (of {} blocks planes are missing, of {} base values {} are there): \
+                         what it lacks would be invented",
+                        report.open, report.base_total, report.base_known
+                    )));
+                }
+                coefficients
             } else {
                 pgf::read_coefficients(file, true, &limits)?.0
             };
@@ -308,7 +325,11 @@ pub fn drop_segments<'py>(
             let item = item?;
             match item.cast::<Segment>() {
                 Ok(segment) => Ok(segment.get().0.bytes.start),
-                Err(_) => item.extract(),
+                Err(_) => {
+                    let start: i64 = item.extract()?;
+                    let refused = || PyValueError::new_err(format!("no segment begins at byte {start}"));
+                    usize::try_from(start).map_err(|_| refused())
+                }
             }
         })
         .collect::<PyResult<Vec<usize>>>()?;

@@ -112,7 +112,9 @@ pub fn repairs(stream: &[u8]) {
             Ok(decoded) => decoded,
             Err(error) => panic!("the repaired stream is refused: {error}"),
         };
-        assert!(report.clean() && report.repaired == 0, "{report:?}");
+        // Base values may still be missing.
+        assert!(report.faults.is_empty() && report.repaired == 0, "{report:?}");
+        assert_eq!(report.clean(), report.concealed == 0, "{report:?}");
         assert_eq!(again.samples.as_ref().len(), image.samples.as_ref().len());
         let (once_more, _) = rewrite(&clean, Some(payload), &strictly).expect("it was read");
         // Base values that damage made outliers are clamped by what is around them, then those around by them.

@@ -4,12 +4,17 @@ use std::ops::Range;
 
 use super::{BlockReader, Candidates};
 use crate::coder::Fit;
-use crate::segment::{Address, MOST_PLANES, parse_address};
+use crate::segment::{Address, MOST_PLANES, is_possible, parse_address};
 
 /// Suspects that are tried at most for a missing segment.
 const MOST_SUSPECTS: usize = 24;
 
 impl BlockReader<'_, '_> {
+    fn take_in(&mut self, range: &Range<usize>) {
+        self.repaired += 1;
+        self.adopted.push(range.clone());
+    }
+
     /// Ranges that may hold a missing segment of a block, and the address that they say, if they say one.
     #[allow(clippy::type_complexity)]
     fn suspects(&self) -> Vec<(Range<usize>, Option<(Address, usize)>)> {
@@ -31,7 +36,7 @@ impl BlockReader<'_, '_> {
             if a.block == candidates.block && a.plane == need && !a.first {
                 let (fit, _) = self.content_of(range.start + length..range.end, parts, a);
                 if matches!(fit, Fit::Exact | Fit::Excess(_)) {
-                    self.repaired += 1;
+                    self.take_in(range);
                     return Some(a.count);
                 }
                 self.rollback(parts, need.into());
@@ -52,7 +57,7 @@ impl BlockReader<'_, '_> {
                         let (fit, _) = self.content_of(next.content.clone(), parts, next.address);
                         self.rollback(parts, plane.into());
                         if matches!(fit, Fit::Exact | Fit::Excess(_)) {
-                            self.repaired += 1;
+                            self.take_in(range);
                             return Some(address.count);
                         }
                     }
@@ -74,7 +79,7 @@ impl BlockReader<'_, '_> {
             if a.block == candidates.block && a.first {
                 let (fit, _) = self.content_of(range.start + length..range.end, parts, a);
                 if matches!(fit, Fit::Exact | Fit::Excess(_)) {
-                    self.repaired += 1;
+                    self.take_in(range);
                     return Some(bounds(a));
                 }
                 self.tiles.start(parts.len());
@@ -85,14 +90,17 @@ impl BlockReader<'_, '_> {
         let below = witness.address.plane;
         for (range, _) in suspects.iter().take(MOST_SUSPECTS) {
             for count in 1..=MOST_PLANES[0] {
-                let a = Address { block: candidates.block, plane: below + count, count, first: true };
+                let a = Address { block: candidates.block, plane: below.saturating_add(count), count, first: true };
+                if !is_possible(&contents.picture, &contents.geometry, &a) {
+                    continue;
+                }
                 for skip in 1..=(1 + contents.geometry.digits).min(range.len().saturating_sub(1)) {
                     let (fit, _) = self.content_of(range.start + skip..range.end, parts, a);
                     if fit == Fit::Exact {
                         let (fit, _) = self.content_of(witness.content.clone(), parts, witness.address);
                         if matches!(fit, Fit::Exact | Fit::Excess(_)) {
                             self.rollback(parts, below.into());
-                            self.repaired += 1;
+                            self.take_in(range);
                             return Some(bounds(a));
                         }
                     }

@@ -9,7 +9,7 @@ use crate::coder::Fit;
 use crate::correct::{Damaged, Witness};
 use crate::picture::Payload;
 use crate::reader::Found;
-use crate::segment::{Address, MOST_PLANES, check_of, unstuff};
+use crate::segment::{Address, MOST_PLANES, check_of, is_possible, unstuff};
 
 /// Trials in the first block that is corrected; half as many in each further one.
 // Fuzzing wants many inputs rather than deep searches.
@@ -37,12 +37,8 @@ impl BlockReader<'_, '_> {
         let mut best: Option<(bool, u8, Address)> = None;
         let planes = expected.saturating_sub(MOST_STEPS)..=expected.saturating_add(MOST_STEPS);
         for (count, plane) in (1..=MOST_PLANES[0]).flat_map(|count| planes.clone().map(move |plane| (count, plane))) {
-            let highest = parts.iter().map(|p| p.lift).max().unwrap_or(0);
-            if count > plane + 1 || usize::from(plane) >= 32 + usize::from(highest) {
-                continue;
-            }
             let address = Address { count, plane, ..stated };
-            if address == stated || !self.contents.picture.deep && plane > 15 {
+            if address == stated || !is_possible(&self.contents.picture, &self.contents.geometry, &address) {
                 continue;
             }
             let (fit, _) = self.content_of(first.content.clone(), parts, address);
@@ -126,6 +122,9 @@ impl BlockReader<'_, '_> {
             return address;
         };
         let other = Address { plane: below.saturating_add(address.count), ..address };
+        if !is_possible(&self.contents.picture, &self.contents.geometry, &other) {
+            return address;
+        }
         // Below either plane there may be a hole of one segment; what is reachable then decides.
         let reachable = |from: u8| {
             let mut next = Some(from);
