@@ -13,6 +13,8 @@ mod blocks;
 mod headers;
 mod huffman;
 mod idct;
+mod idct8;
+mod rgb;
 mod scan;
 mod streams;
 #[cfg(test)]
@@ -86,11 +88,9 @@ impl<'a> Jpeg<'a> {
         let decoder = match self.decoder {
             Decoder::Usual(headers) => {
                 let by = reduction as usize;
-                if by > 1
-                    && let Some(planes) = scan::planes(&headers, by)
-                {
+                if let Some(planes) = scan::planes(&headers, by) {
                     let channels = headers.components.len();
-                    let samples = Samples::U8(upsample::interleave(&headers, planes, by));
+                    let samples = Samples::U8(upsample::interleave(&headers, &planes, by));
                     let (width, height) = (self.width.div_ceil(reduction), self.height.div_ceil(reduction));
                     return Ok(Raw { width, height, channels, samples });
                 }
