@@ -209,10 +209,12 @@ pub(super) fn segments(headers: &Headers<'_>, data: &mut Vec<u8>) -> Option<Vec<
                 data.extend_from_slice(&rest[..at]);
                 ends.push(data.len());
             }
-            _ => {
+            Some(0xd9) | None => {
                 data.extend_from_slice(&rest[..at]);
                 break;
             }
+            // Where the picture should be over already.
+            Some(_) => return None,
         }
         rest = &rest[at + 2..];
     }
