@@ -22,10 +22,11 @@ const FEWEST: usize = 24;
 const FEWEST_BYTES: usize = 256;
 /// Coefficients of the buffer for one stream; what is left is for [walking](Decoding::join) beside them.
 const REGION: usize = ROOM / MOST - MORE_ROOM;
-/// Most bytes of unstuffed data that a thread keeps for the next file.
+/// Most bytes of unstuffed data, and most samples, that a thread keeps for the next file.
 const MOST_KEPT: usize = 1 << 22;
 
 /// The samples of one component.
+#[derive(Default)]
 pub(super) struct Plane {
     pub samples: Vec<u8>,
     pub stride: usize,
@@ -39,6 +40,7 @@ struct Kept {
     /// What the tables of codes are for and how the file that brought them spells them.
     tables: Vec<(Kind, Vec<u8>)>,
     data: Vec<u8>,
+    planes: Vec<Plane>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,23 +55,27 @@ thread_local! {
     static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
 }
 
-/// Decodes all components at 1/`reduction` of the size; `None` if the data are cut or contradict themselves.
+/// Decodes all components at 1/`reduction` of the size and gives what `of` makes of them; `None` if the data are cut or
+/// contradict themselves.
 ///
 /// Components of half the size both ways are reduced by half as much: they need no enlarging then.
-pub(super) fn planes(headers: &Headers<'_>, reduction: usize) -> Option<Vec<Plane>> {
+pub(super) fn decode<T>(headers: &Headers<'_>, reduction: usize, of: impl FnOnce(&[Plane]) -> T) -> Option<T> {
     // Taken out meanwhile: should this panic, the next file begins anew.
     let mut kept = KEPT.take().unwrap_or_else(Kept::new);
-    let planes = planes_with(headers, reduction, &mut kept);
+    let decoded = planes(headers, reduction, &mut kept).map(|()| of(&kept.planes));
     if kept.data.capacity() > MOST_KEPT {
         kept.data = Vec::new();
     }
+    if kept.planes.iter().map(|plane| plane.samples.capacity()).sum::<usize>() > MOST_KEPT {
+        kept.planes.clear();
+    }
     KEPT.set(Some(kept));
-    planes
+    decoded
 }
 
 impl Kept {
     fn new() -> Kept {
-        Kept { work: Work::new(), littered: false, tables: Vec::new(), data: Vec::new() }
+        Kept { work: Work::new(), littered: false, tables: Vec::new(), data: Vec::new(), planes: Vec::new() }
     }
 
     /// The numbers of these tables; `None` if they are too many or not in order.
@@ -101,7 +107,8 @@ impl Kept {
     }
 }
 
-fn planes_with(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Option<Vec<Plane>> {
+/// Fills the planes.
+fn planes(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Option<()> {
     let ends = segments(headers, &mut kept.data)?;
     let mut blocks = Vec::new();
     let mut transforms = Vec::new();
@@ -120,13 +127,12 @@ fn planes_with(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Opti
     }
     kept.work.set_blocks(&blocks);
     let (across, down) = mcus(headers);
-    let planes = transforms
-        .iter()
-        .map(|t| {
-            let stride = across * t.across * t.side;
-            Plane { samples: vec![0; stride * down * t.down * t.side], stride }
-        })
-        .collect();
+    kept.planes.resize_with(transforms.len(), Plane::default);
+    for (plane, t) in kept.planes.iter_mut().zip(&transforms) {
+        plane.stride = across * t.across * t.side;
+        // All of them are written before any is read.
+        plane.samples.resize(plane.stride * down * t.down * t.side, 0);
+    }
     if std::mem::replace(&mut kept.littered, true) {
         kept.work.values.fill(0);
     }
@@ -134,7 +140,7 @@ fn planes_with(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Opti
         work: &mut kept.work,
         data: &kept.data,
         transforms,
-        planes,
+        planes: &mut kept.planes,
         row: across,
         total: across * down,
         interval: if headers.restart == 0 { across * down } else { headers.restart },
@@ -154,9 +160,8 @@ fn planes_with(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Opti
             start = end;
         }
     }
-    let planes = decoding.planes;
     kept.littered = false;
-    Some(planes)
+    Some(())
 }
 
 /// Samples that a block of a component gives across and down.
@@ -241,7 +246,7 @@ struct Decoding<'a> {
     work: &'a mut Work,
     data: &'a [u8],
     transforms: Vec<Transform>,
-    planes: Vec<Plane>,
+    planes: &'a mut [Plane],
     /// MCUs to a row, of the picture, and between two restarts.
     row: usize,
     total: usize,
@@ -314,7 +319,7 @@ impl Decoding<'_> {
                 let end = if number < ends.len() { end - count(number) * self.whole } else { end };
                 let values = &self.work.values[n * REGION..end];
                 let mcus = Mcus { values, first: self.done, row: self.row, interval: self.interval };
-                blocks::transform(&mcus, &mut self.transforms, &mut self.planes);
+                blocks::transform(&mcus, &mut self.transforms, self.planes);
                 self.done += values.len() / self.whole;
                 self.work.values[n * REGION..end].fill(0);
             }
@@ -461,7 +466,7 @@ impl Decoding<'_> {
         let begun = self.work.start_of_mcu(&front.stream);
         let values = &self.work.values[front.first..front.first + count * self.whole];
         let mcus = Mcus { values, first: self.done, row: self.row, interval: self.interval };
-        blocks::transform(&mcus, &mut self.transforms, &mut self.planes);
+        blocks::transform(&mcus, &mut self.transforms, self.planes);
         self.done += count;
         self.left -= count;
         let front = &mut self.lanes[0];
