@@ -6,15 +6,16 @@
 //! a quarter, without a resize behind it. Whatever is not in order or not baseline goes through zune-jpeg, whose word on
 //! broken files is final.
 //!
-//! [`headers`] reads what stands before the coded data, [`huffman`] makes tables of the codes, [`streams`] decodes several
-//! parts of the data at once, [`scan`] cuts the data into parts and joins them, [`blocks`], [`idct8`] and [`idct`] make
-//! samples of coefficients, [`upsample`] and [`rgb`] make pixels of samples.
+//! [`headers`] reads what stands before the coded data, [`huffman`] makes tables of the codes and [`kept`] keeps them,
+//! [`streams`] decodes several parts of the data at once, [`scan`] cuts the data into parts and joins them, [`blocks`],
+//! [`idct8`] and [`idct`] make samples of coefficients, [`upsample`] and [`rgb`] make pixels of samples.
 
 mod blocks;
 mod headers;
 mod huffman;
 mod idct;
 mod idct8;
+mod kept;
 mod rgb;
 mod scan;
 mod streams;

@@ -8,8 +8,8 @@
 
 use super::blocks::{self, Mcus, Transform};
 use super::headers::{Component, Headers};
-use super::huffman::Codes;
-use super::streams::{Block, MORE_BITS, MORE_ROOM, MOST, ROOM, Stream, TABLES, Work};
+use super::kept::{Kept, Kind, Table};
+use super::streams::{Block, MORE_BITS, MORE_ROOM, MOST, ROOM, Stream, Work};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -30,25 +30,6 @@ const MOST_KEPT: usize = 1 << 22;
 pub(super) struct Plane {
     pub samples: Vec<u8>,
     pub stride: usize,
-}
-
-/// What a thread keeps from file to file.
-struct Kept {
-    work: Work,
-    /// Whether the last file was left in the middle, and its coefficients with it.
-    littered: bool,
-    /// What the tables of codes are for and how the file that brought them spells them.
-    tables: Vec<(Kind, Vec<u8>)>,
-    data: Vec<u8>,
-    planes: Vec<Plane>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Dc,
-    Ac,
-    /// AC coefficients that are passed over.
-    Skip,
 }
 
 thread_local! {
@@ -73,59 +54,31 @@ pub(super) fn decode<T>(headers: &Headers<'_>, reduction: usize, of: impl FnOnce
     decoded
 }
 
-impl Kept {
-    fn new() -> Kept {
-        Kept { work: Work::new(), littered: false, tables: Vec::new(), data: Vec::new(), planes: Vec::new() }
-    }
-
-    /// The numbers of these tables; `None` if they are too many or not in order.
-    fn tables(&mut self, wanted: &[(Kind, &[u8])]) -> Option<Vec<usize>> {
-        let missing = wanted.iter().filter(|(kind, spec)| !self.tables.iter().any(|(k, s)| k == kind && s == spec));
-        if self.tables.len() + missing.count() > TABLES {
-            self.tables.clear();
-            self.work.rarely.codes.clear();
-        }
-        wanted.iter().map(|(kind, spec)| self.table(*kind, spec)).collect()
-    }
-
-    fn table(&mut self, kind: Kind, spec: &[u8]) -> Option<usize> {
-        if let Some(number) = self.tables.iter().position(|(k, s)| *k == kind && s == spec) {
-            return Some(number);
-        }
-        let codes = Codes::new(spec, kind == Kind::Dc)?;
-        let number = self.tables.len();
-        if number == TABLES {
-            return None;
-        }
-        match kind {
-            Kind::Skip => codes.fill_skipping(self.work.table(number)),
-            _ => codes.fill(self.work.table(number)),
-        }
-        self.work.rarely.codes.push(codes);
-        self.tables.push((kind, spec.to_vec()));
-        Some(number)
-    }
-}
-
 /// Fills the planes.
 fn planes(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Option<()> {
     let ends = segments(headers, &mut kept.data)?;
     let mut blocks = Vec::new();
     let mut transforms = Vec::new();
     let sides: Vec<usize> = headers.components.iter().map(|c| side(headers, c, reduction)).collect();
+    let pairs = sides.iter().all(|side| *side == 8);
     let mut wanted = Vec::new();
     for (component, side) in headers.components.iter().zip(&sides) {
         let (dc, ac) = (headers.dc[component.dc]?, headers.ac[component.ac]?);
         // Nothing is passed over where all is wanted.
-        wanted.extend([(Kind::Dc, dc), (Kind::Ac, ac), (if *side == 8 { Kind::Ac } else { Kind::Skip }, ac)]);
+        let kinds = match side {
+            8 if pairs => [Kind::DcOfPairs, Kind::Pairs, Kind::Pairs],
+            8 => [Kind::Dc, Kind::Ac, Kind::Ac],
+            _ => [Kind::Dc, Kind::Ac, Kind::Skip],
+        };
+        wanted.extend(kinds.into_iter().zip([dc, ac, ac]));
     }
     let numbers = kept.tables(&wanted)?;
     for ((component, side), numbers) in headers.components.iter().zip(sides).zip(numbers.as_chunks::<3>().0) {
         let &Component { across, down, quantizer, .. } = component;
-        blocks.extend(std::iter::repeat_n(block(side, *numbers), across * down));
+        blocks.extend(std::iter::repeat_n(block(side, *numbers, &kept.tables), across * down));
         transforms.push(Transform::new(across, down, side, &headers.quantizers[quantizer]));
     }
-    kept.work.set_blocks(&blocks);
+    kept.work.set_blocks(&blocks, pairs);
     let (across, down) = mcus(headers);
     kept.planes.resize_with(transforms.len(), Plane::default);
     for (plane, t) in kept.planes.iter_mut().zip(&transforms) {
@@ -177,11 +130,12 @@ pub(super) fn mcus(headers: &Headers<'_>) -> (usize, usize) {
     (headers.width.div_ceil(8 * luma.across), headers.height.div_ceil(8 * luma.down))
 }
 
-fn block(side: usize, tables: [usize; 3]) -> Block {
+/// A block whose codes are those of the tables of these numbers.
+fn block(side: usize, numbers: [usize; 3], tables: &[Table]) -> Block {
     let place = |n: usize| blocks::place(n, side);
     Block {
-        tables,
-        codes: [tables[0], tables[1]],
+        tables: numbers.map(|number| tables[number].begin),
+        codes: [numbers[0], numbers[1]],
         wanted: (0..64).rfind(|n| place(*n).is_some()).unwrap_or(0),
         places: std::array::from_fn(|n| place(n).unwrap_or(side * side) as u8),
         size: blocks::size(side),
