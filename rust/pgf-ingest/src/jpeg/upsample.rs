@@ -44,24 +44,30 @@ fn interleave_rows(
     let (chroma_width, chroma_height) = (width.div_ceil(h), height.div_ceil(v));
     let mut out = Vec::with_capacity(width * height * 3);
     let mut pixels = vec![0; width * 3];
-    let mut sums = vec![0; chroma_width + 2];
+    let mut sums = [vec![0; chroma_width + 2], vec![0; chroma_width + 2]];
     let mut enlarged = [vec![0; h * chroma_width], vec![0; h * chroma_width]];
+    let filtered = h == 2 && chroma_width >= FEWEST_FILTERED;
     for y in 0..height {
-        for (plane, enlarged) in [cb, cr].into_iter().zip(&mut enlarged) {
-            let near = row(plane, y / v, chroma_width);
-            let far = match (v, y % 2) {
-                (1, _) => near,
-                (_, 0) => row(plane, (y / 2).saturating_sub(1), chroma_width),
-                _ => row(plane, (y / 2 + 1).min(chroma_height - 1), chroma_width),
+        let rows = [cb, cr].map(|plane| {
+            let other = match y % 2 {
+                _ if v == 1 => y,
+                0 => (y / 2).saturating_sub(1),
+                _ => (y / 2 + 1).min(chroma_height - 1),
             };
+            (row(plane, y / v, chroma_width), row(plane, other, chroma_width))
+        });
+        if filtered {
+            // Of both first: sums read as soon as they were written, at other alignments, would be waited for.
+            for ((near, far), sums) in rows.into_iter().zip(&mut sums) {
+                weigh(near, far, sums);
+            }
+        }
+        for (((near, far), sums), enlarged) in rows.into_iter().zip(&sums).zip(&mut enlarged) {
             match (h, v) {
                 (1, 1) => enlarged.copy_from_slice(near),
                 (1, _) => down(near, far, 1 + (y % 2) as u16, enlarged),
-                _ if chroma_width < FEWEST_FILTERED => {
-                    enlarged.iter_mut().enumerate().for_each(|(x, out)| *out = near[x / 2]);
-                }
-                (_, 1) => across(near, near, &mut sums, [4, 8], enlarged),
-                _ => across(near, far, &mut sums, [8, 7], enlarged),
+                _ if filtered => across(sums, if v == 1 { [4, 8] } else { [8, 7] }, enlarged),
+                _ => enlarged.iter_mut().enumerate().for_each(|(x, out)| *out = near[x / 2]),
             }
         }
         to_rgb(row(luma, y, width), &enlarged[0][..width], &enlarged[1][..width], &mut pixels);
@@ -85,17 +91,21 @@ fn down(near: &[u8], far: &[u8], bias: u16, out: &mut [u8]) {
     }
 }
 
-/// That, and twice as many samples, three parts of the nearer and one of the other; `bias` is added to the sixteenths of
-/// the left and of the right one.
+/// That, times four, with the edges once more beside themselves.
 #[inline(always)]
-fn across(near: &[u8], far: &[u8], sums: &mut [u16], bias: [u16; 2], out: &mut [u8]) {
-    let count = near.len();
+fn weigh(near: &[u8], far: &[u8], sums: &mut [u16]) {
     for (sum, (near, far)) in sums[1..].iter_mut().zip(near.iter().zip(far)) {
         *sum = 3 * u16::from(*near) + u16::from(*far);
     }
-    // The edges have themselves for neighbours.
+    let count = near.len();
     (sums[0], sums[count + 1]) = (sums[1], sums[count]);
-    let neighbours = sums[1..].iter().zip(&sums[..count]).zip(&sums[2..]);
+}
+
+/// Twice as many samples out of such sums, three parts of the nearer and one of the other; `bias` is added to the
+/// sixteenths of the left and of the right one.
+#[inline(always)]
+fn across(sums: &[u16], bias: [u16; 2], out: &mut [u8]) {
+    let neighbours = sums[1..].iter().zip(sums).zip(&sums[2..]);
     for (pair, ((sum, left), right)) in out.as_chunks_mut::<2>().0.iter_mut().zip(neighbours) {
         let (left, right) = ((3 * sum + left + bias[0]) >> 4, (3 * sum + right + bias[1]) >> 4);
         // As one number: two bytes each would not become vectors.
