@@ -83,13 +83,12 @@ mod vectors {
         ];
         // Sixteen bytes of the result are a choice of each colour's bytes, which is one shuffle each. The halves of the
         // registers are sixteen pixels each.
-        let thirds = WEAVE.each_ref().map(|choices| {
-            let mut third = _mm256_setzero_si256();
+        let mut thirds = [_mm256_setzero_si256(); 3];
+        for (third, choices) in thirds.iter_mut().zip(&WEAVE) {
             for (colour, choice) in rgb.iter().zip(choices) {
-                third = _mm256_or_si256(third, _mm256_shuffle_epi8(*colour, load(choice)));
+                *third = _mm256_or_si256(*third, _mm256_shuffle_epi8(*colour, load(choice)));
             }
-            third
-        });
+        }
         let parts = [
             _mm256_permute2x128_si256(thirds[0], thirds[1], 0x20),
             _mm256_blend_epi32(thirds[2], thirds[0], 0xf0),
