@@ -2,6 +2,7 @@
 
 use super::headers::ZIGZAG;
 use super::idct;
+use super::idct8::{self, Placed};
 use super::scan::Plane;
 
 /// How the blocks of one component become samples.
@@ -85,7 +86,7 @@ fn transform_all(mcus: &Mcus<'_>, transforms: &mut [Transform], planes: &mut [Pl
     let mut offset = 0;
     for (t, plane) in transforms.iter_mut().zip(planes) {
         match t.side {
-            8 => component::<8, { size(8) }, 64>(mcus, offset, whole, t, plane),
+            8 => full(mcus, offset, whole, t, plane),
             4 => component::<4, { size(4) }, 64>(mcus, offset, whole, t, plane),
             2 => component::<2, { size(2) }, 32>(mcus, offset, whole, t, plane),
             _ => component::<1, { size(1) }, 16>(mcus, offset, whole, t, plane),
@@ -143,4 +144,44 @@ fn component<const SIDE: usize, const SIZE: usize, const LANES: usize>(
         }
         done += group;
     }
+}
+
+/// Blocks that are transformed in one call.
+const BLOCKS: usize = 32;
+
+/// The same for blocks of all their samples.
+#[inline(always)]
+fn full(mcus: &Mcus<'_>, offset: usize, whole: usize, transform: &mut Transform, plane: &mut Plane) {
+    let Transform { across, down, quantizer, last_dc, .. } = transform;
+    let quantizer = quantizer.map(|value| value as i16);
+    let Some(first) = mcus.values.first_chunk() else { return };
+    let mut blocks = [Placed { values: first, dc: 0, at: 0 }; BLOCKS];
+    let mut count = 0;
+    let (mut column, mut row) = (mcus.first % mcus.row, mcus.first / mcus.row);
+    let mut to_restart = (mcus.interval - mcus.first % mcus.interval) % mcus.interval;
+    for mcu in mcus.values.chunks_exact(whole) {
+        if to_restart == 0 {
+            (to_restart, *last_dc) = (mcus.interval, 0);
+        }
+        to_restart -= 1;
+        let mut values = mcu[offset..].chunks_exact(size(8));
+        for y in 0..*down {
+            let line = (row * *down + y) * 8 * plane.stride;
+            for (x, values) in (0..*across).zip(&mut values) {
+                *last_dc = last_dc.wrapping_add(i32::from(values[0]));
+                let values = values.first_chunk().expect("size is larger");
+                blocks[count] = Placed { values, dc: *last_dc as i16, at: line + (column * *across + x) * 8 };
+                count += 1;
+                if count == BLOCKS {
+                    idct8::inverse(&blocks, &quantizer, &mut plane.samples, plane.stride);
+                    count = 0;
+                }
+            }
+        }
+        column += 1;
+        if column == mcus.row {
+            (column, row) = (0, row + 1);
+        }
+    }
+    idct8::inverse(&blocks[..count], &quantizer, &mut plane.samples, plane.stride);
 }

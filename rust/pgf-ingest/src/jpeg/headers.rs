@@ -169,7 +169,20 @@ fn quantizers(mut body: &[u8], headers: &mut Headers<'_>) -> Option<()> {
 fn huffman_tables<'a>(mut body: &'a [u8], headers: &mut Headers<'a>) -> Option<()> {
     while let [head, rest @ ..] = body {
         let table = usize::from(head & 15);
-        let symbols: usize = rest.get(..16)?.iter().map(|n| usize::from(*n)).sum();
+        let counts = rest.get(..16)?;
+        let symbols: usize = counts.iter().map(|n| usize::from(*n)).sum();
+        // No code may be all ones (C.2), which also leaves none for too many.
+        let mut code = 0u32;
+        for (length, count) in (1..).zip(counts) {
+            code = 2 * code + u32::from(*count);
+            if *count > 0 && code >= 1 << length {
+                return None;
+            }
+        }
+        // A DC coefficient has no more bits than that.
+        if head >> 4 == 0 && rest.get(16..16 + symbols)?.iter().any(|symbol| *symbol > 15) {
+            return None;
+        }
         let tables = match head >> 4 {
             0 => &mut headers.dc,
             1 => &mut headers.ac,
@@ -193,6 +206,9 @@ fn scan(body: &[u8], headers: &mut Headers<'_>) -> Option<()> {
             return None;
         }
         (component.dc, component.ac) = (usize::from(spec[1] >> 4), usize::from(spec[1] & 15));
+        if headers.quantizers[component.quantizer] == [0; 64] {
+            return None;
+        }
         headers.dc.get(component.dc)?.as_ref()?;
         headers.ac.get(component.ac)?.as_ref()?;
     }

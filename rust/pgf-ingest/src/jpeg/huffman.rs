@@ -79,6 +79,24 @@ impl Codes {
         });
     }
 
+    /// Fills a table of twice [`ENTRIES`] that tells of one or two AC coefficients at a time, or of one DC coefficient: each
+    /// entry for all that a look covers, and behind it one for the first coefficient alone.
+    pub fn fill_pairs(&self, table: &mut [Entry]) {
+        let mut single = vec![0; ENTRIES];
+        self.fill(&mut single);
+        for (pattern, [both, first]) in table.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            *first = single[pattern];
+            *both = *first;
+            let (used, on) = (*first & 63, *first >> 8 & 255);
+            let then = single[pattern << used & (ENTRIES - 1)];
+            let (more, further) = (then & 63, then >> 8 & 255);
+            // What ends a block is the last of it, and no DC coefficient follows another.
+            if !self.dc && used > 0 && on < END_OF_BLOCK && more > 0 && used + more <= LOOK {
+                *both = (used + more) | (on + further) << 8 | then & 0xffff_0000;
+            }
+        }
+    }
+
     /// Fills a table of [`ENTRIES`] that passes over as many AC coefficients as a look covers.
     pub fn fill_skipping(&self, table: &mut [Entry]) {
         // Length of the code, how far it leads on, bits with the value's.

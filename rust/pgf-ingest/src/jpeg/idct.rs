@@ -1,51 +1,10 @@
-//! Inverse cosine transforms of 8 x 8 coefficients to 8 x 8, 4 x 4, 2 x 2 or 1 sample.
-//!
-//! The large one computes what the Independent JPEG Group's accurate integer transform computes, bit for bit (Loeffler,
-//! Ligtenberg and Moschytz 1989, 13-bit constants). The small ones are transforms of so many points over the lowest
-//! frequencies: the picture at a half, a quarter, an eighth of its size without having been larger.
+//! Inverse cosine transforms of 8 x 8 coefficients to 4 x 4, 2 x 2 or 1 sample: transforms of so many points over the
+//! lowest frequencies. They give the picture at a half, a quarter, an eighth of its size without having been larger.
 
 /// Bits of the constants.
 const CONSTANT: i32 = 13;
-/// Bits that the first pass keeps.
-const KEPT: i32 = 2;
-
 const fn fixed(value: f64) -> i32 {
     (value * (1 << CONSTANT) as f64 + 0.5) as i32
-}
-
-/// One pass of the transform of eight points; results are shifted down by `SHIFT`, rounded.
-#[inline(always)]
-fn eight<const SHIFT: i32>(c: [i32; 8]) -> [i32; 8] {
-    let (add, sub) = (i32::wrapping_add, i32::wrapping_sub);
-    let times = |a: i32, factor: i32| a.wrapping_mul(factor);
-    let z1 = times(add(c[2], c[6]), fixed(0.541196100));
-    let t2 = sub(z1, times(c[6], fixed(1.847759065)));
-    let t3 = add(z1, times(c[2], fixed(0.765366865)));
-    let t0 = add(c[0], c[4]) << CONSTANT;
-    let t1 = sub(c[0], c[4]) << CONSTANT;
-    let even = [add(t0, t3), add(t1, t2), sub(t1, t2), sub(t0, t3)];
-    let (o0, o1, o2, o3) = (c[7], c[5], c[3], c[1]);
-    let (z1, z2, z3, z4) = (add(o0, o3), add(o1, o2), add(o0, o2), add(o1, o3));
-    let z5 = times(add(z3, z4), fixed(1.175875602));
-    let z1 = times(z1, -fixed(0.899976223));
-    let z2 = times(z2, -fixed(2.562915447));
-    let z3 = add(times(z3, -fixed(1.961570560)), z5);
-    let z4 = add(times(z4, -fixed(0.390180644)), z5);
-    let o0 = add(times(o0, fixed(0.298631336)), add(z1, z3));
-    let o1 = add(times(o1, fixed(2.053119869)), add(z2, z4));
-    let o2 = add(times(o2, fixed(3.072711026)), add(z2, z3));
-    let o3 = add(times(o3, fixed(1.501321110)), add(z1, z4));
-    let round = |v: i32| v.wrapping_add(1 << (SHIFT - 1)) >> SHIFT;
-    [
-        round(add(even[0], o3)),
-        round(add(even[1], o2)),
-        round(add(even[2], o1)),
-        round(add(even[3], o0)),
-        round(sub(even[3], o0)),
-        round(sub(even[2], o1)),
-        round(sub(even[1], o2)),
-        round(sub(even[0], o3)),
-    ]
 }
 
 /// One pass of the transform of four points, scaled by 4; results are shifted down by `SHIFT`, rounded.
@@ -97,7 +56,7 @@ pub(super) fn inverse<const SIDE: usize, const LANES: usize>(
     let mut first = [[0; LANES]; SIDE];
     let mut second = [[0; LANES]; SIDE];
     match SIDE {
-        8 | 4 => {
+        4 => {
             for x in 0..LANES {
                 put(pass::<SIDE, false>(&get(coefficients, x)), &mut first, x);
             }
@@ -157,10 +116,7 @@ fn put<const SIDE: usize, const LANES: usize>(column: [i32; SIDE], lines: &mut [
 #[inline(always)]
 fn pass<const SIDE: usize, const LAST: bool>(column: &[i32; SIDE]) -> [i32; SIDE] {
     let mut out = [0; SIDE];
-    if let Some(column) = column.first_chunk::<8>() {
-        let done = if LAST { eight::<{ CONSTANT + KEPT + 3 }>(*column) } else { eight::<{ CONSTANT - KEPT }>(*column) };
-        out.copy_from_slice(&done);
-    } else if let Some(column) = column.first_chunk::<4>() {
+    if let Some(column) = column.first_chunk::<4>() {
         // Both scaled by 4, the transform wants an eighth.
         out.copy_from_slice(&if LAST { four::<7>(*column) } else { four::<0>(*column) });
     }
@@ -168,12 +124,12 @@ fn pass<const SIDE: usize, const LAST: bool>(column: &[i32; SIDE]) -> [i32; SIDE
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::f64::consts::PI;
 
     /// The definition: an orthonormal transform of `n` points over the lowest frequencies, scaled to keep the mean.
-    fn definition(coefficients: &[i32; 64], n: usize, x: usize, y: usize) -> f64 {
+    pub(in super::super) fn definition(coefficients: &[i32; 64], n: usize, x: usize, y: usize) -> f64 {
         let weight = |u: usize| if u == 0 { (1.0 / n as f64).sqrt() } else { (2.0 / n as f64).sqrt() };
         let wave = |u: usize, x: usize| weight(u) * ((2 * x + 1) as f64 * u as f64 * PI / (2 * n) as f64).cos();
         let mut sum = 0.0;
@@ -185,7 +141,7 @@ mod tests {
         sum * n as f64 / 8.0 + 128.0
     }
 
-    fn noise(seed: u64, most: usize) -> [i32; 64] {
+    pub(in super::super) fn noise(seed: u64, most: usize) -> [i32; 64] {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         std::array::from_fn(|i| {
             state ^= state << 13;
@@ -210,10 +166,9 @@ mod tests {
     #[test]
     fn transforms_are_their_definitions() {
         for seed in 0..200 {
-            for (n, most) in [(8, 8), (8, 4), (4, 8), (2, 8), (1, 8)] {
+            for (n, most) in [(4, 8), (4, 2), (2, 8), (1, 8)] {
                 let coefficients = noise(seed, most);
                 let out = match n {
-                    8 => samples::<8>(&coefficients),
                     4 => samples::<4>(&coefficients),
                     2 => samples::<2>(&coefficients),
                     _ => samples::<1>(&coefficients),

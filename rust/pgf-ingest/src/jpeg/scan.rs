@@ -8,8 +8,8 @@
 
 use super::blocks::{self, Mcus, Transform};
 use super::headers::{Component, Headers};
-use super::huffman::Codes;
-use super::streams::{Block, MORE_BITS, MORE_ROOM, MOST, ROOM, Stream, TABLES, Work};
+use super::kept::{Kept, Kind, Table};
+use super::streams::{Block, MORE_BITS, MORE_ROOM, MOST, ROOM, Stream, Work};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -22,111 +22,70 @@ const FEWEST: usize = 24;
 const FEWEST_BYTES: usize = 256;
 /// Coefficients of the buffer for one stream; what is left is for [walking](Decoding::join) beside them.
 const REGION: usize = ROOM / MOST - MORE_ROOM;
-/// Most bytes of unstuffed data that a thread keeps for the next file.
+/// Most bytes of unstuffed data, and most samples, that a thread keeps for the next file.
 const MOST_KEPT: usize = 1 << 22;
 
 /// The samples of one component.
+#[derive(Default)]
 pub(super) struct Plane {
     pub samples: Vec<u8>,
     pub stride: usize,
-}
-
-/// What a thread keeps from file to file.
-struct Kept {
-    work: Work,
-    /// Whether the last file was left in the middle, and its coefficients with it.
-    littered: bool,
-    /// What the tables of codes are for and how the file that brought them spells them.
-    tables: Vec<(Kind, Vec<u8>)>,
-    data: Vec<u8>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Dc,
-    Ac,
-    /// AC coefficients that are passed over.
-    Skip,
 }
 
 thread_local! {
     static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
 }
 
-/// Decodes all components at 1/`reduction` of the size; `None` if the data are cut or contradict themselves.
+/// Decodes all components at 1/`reduction` of the size and gives what `of` makes of them; `None` if the data are cut or
+/// contradict themselves.
 ///
 /// Components of half the size both ways are reduced by half as much: they need no enlarging then.
-pub(super) fn planes(headers: &Headers<'_>, reduction: usize) -> Option<Vec<Plane>> {
+pub(super) fn decode<T>(headers: &Headers<'_>, reduction: usize, of: impl FnOnce(&[Plane]) -> T) -> Option<T> {
     // Taken out meanwhile: should this panic, the next file begins anew.
     let mut kept = KEPT.take().unwrap_or_else(Kept::new);
-    let planes = planes_with(headers, reduction, &mut kept);
+    let decoded = planes(headers, reduction, &mut kept).map(|()| of(&kept.planes));
     if kept.data.capacity() > MOST_KEPT {
         kept.data = Vec::new();
     }
+    if kept.planes.iter().map(|plane| plane.samples.capacity()).sum::<usize>() > MOST_KEPT {
+        kept.planes.clear();
+    }
     KEPT.set(Some(kept));
-    planes
+    decoded
 }
 
-impl Kept {
-    fn new() -> Kept {
-        Kept { work: Work::new(), littered: false, tables: Vec::new(), data: Vec::new() }
-    }
-
-    /// The numbers of these tables; `None` if they are too many or not in order.
-    fn tables(&mut self, wanted: &[(Kind, &[u8])]) -> Option<Vec<usize>> {
-        let missing = wanted.iter().filter(|(kind, spec)| !self.tables.iter().any(|(k, s)| k == kind && s == spec));
-        if self.tables.len() + missing.count() > TABLES {
-            self.tables.clear();
-            self.work.rarely.codes.clear();
-        }
-        wanted.iter().map(|(kind, spec)| self.table(*kind, spec)).collect()
-    }
-
-    fn table(&mut self, kind: Kind, spec: &[u8]) -> Option<usize> {
-        if let Some(number) = self.tables.iter().position(|(k, s)| *k == kind && s == spec) {
-            return Some(number);
-        }
-        let codes = Codes::new(spec, kind == Kind::Dc)?;
-        let number = self.tables.len();
-        if number == TABLES {
-            return None;
-        }
-        match kind {
-            Kind::Skip => codes.fill_skipping(self.work.table(number)),
-            _ => codes.fill(self.work.table(number)),
-        }
-        self.work.rarely.codes.push(codes);
-        self.tables.push((kind, spec.to_vec()));
-        Some(number)
-    }
-}
-
-fn planes_with(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Option<Vec<Plane>> {
+/// Fills the planes.
+fn planes(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Option<()> {
     let ends = segments(headers, &mut kept.data)?;
     let mut blocks = Vec::new();
     let mut transforms = Vec::new();
     let sides: Vec<usize> = headers.components.iter().map(|c| side(headers, c, reduction)).collect();
+    let pairs = sides.iter().all(|side| *side == 8);
     let mut wanted = Vec::new();
     for (component, side) in headers.components.iter().zip(&sides) {
         let (dc, ac) = (headers.dc[component.dc]?, headers.ac[component.ac]?);
         // Nothing is passed over where all is wanted.
-        wanted.extend([(Kind::Dc, dc), (Kind::Ac, ac), (if *side == 8 { Kind::Ac } else { Kind::Skip }, ac)]);
+        let kinds = match side {
+            8 if pairs => [Kind::DcOfPairs, Kind::Pairs, Kind::Pairs],
+            8 => [Kind::Dc, Kind::Ac, Kind::Ac],
+            _ => [Kind::Dc, Kind::Ac, Kind::Skip],
+        };
+        wanted.extend(kinds.into_iter().zip([dc, ac, ac]));
     }
     let numbers = kept.tables(&wanted)?;
     for ((component, side), numbers) in headers.components.iter().zip(sides).zip(numbers.as_chunks::<3>().0) {
         let &Component { across, down, quantizer, .. } = component;
-        blocks.extend(std::iter::repeat_n(block(side, *numbers), across * down));
+        blocks.extend(std::iter::repeat_n(block(side, *numbers, &kept.tables), across * down));
         transforms.push(Transform::new(across, down, side, &headers.quantizers[quantizer]));
     }
-    kept.work.set_blocks(&blocks);
+    kept.work.set_blocks(&blocks, pairs);
     let (across, down) = mcus(headers);
-    let planes = transforms
-        .iter()
-        .map(|t| {
-            let stride = across * t.across * t.side;
-            Plane { samples: vec![0; stride * down * t.down * t.side], stride }
-        })
-        .collect();
+    kept.planes.resize_with(transforms.len(), Plane::default);
+    for (plane, t) in kept.planes.iter_mut().zip(&transforms) {
+        plane.stride = across * t.across * t.side;
+        // All of them are written before any is read.
+        plane.samples.resize(plane.stride * down * t.down * t.side, 0);
+    }
     if std::mem::replace(&mut kept.littered, true) {
         kept.work.values.fill(0);
     }
@@ -134,7 +93,7 @@ fn planes_with(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Opti
         work: &mut kept.work,
         data: &kept.data,
         transforms,
-        planes,
+        planes: &mut kept.planes,
         row: across,
         total: across * down,
         interval: if headers.restart == 0 { across * down } else { headers.restart },
@@ -154,9 +113,8 @@ fn planes_with(headers: &Headers<'_>, reduction: usize, kept: &mut Kept) -> Opti
             start = end;
         }
     }
-    let planes = decoding.planes;
     kept.littered = false;
-    Some(planes)
+    Some(())
 }
 
 /// Samples that a block of a component gives across and down.
@@ -172,11 +130,12 @@ pub(super) fn mcus(headers: &Headers<'_>) -> (usize, usize) {
     (headers.width.div_ceil(8 * luma.across), headers.height.div_ceil(8 * luma.down))
 }
 
-fn block(side: usize, tables: [usize; 3]) -> Block {
+/// A block whose codes are those of the tables of these numbers.
+fn block(side: usize, numbers: [usize; 3], tables: &[Table]) -> Block {
     let place = |n: usize| blocks::place(n, side);
     Block {
-        tables,
-        codes: [tables[0], tables[1]],
+        tables: numbers.map(|number| tables[number].begin),
+        codes: [numbers[0], numbers[1]],
         wanted: (0..64).rfind(|n| place(*n).is_some()).unwrap_or(0),
         places: std::array::from_fn(|n| place(n).unwrap_or(side * side) as u8),
         size: blocks::size(side),
@@ -209,10 +168,12 @@ pub(super) fn segments(headers: &Headers<'_>, data: &mut Vec<u8>) -> Option<Vec<
                 data.extend_from_slice(&rest[..at]);
                 ends.push(data.len());
             }
-            _ => {
+            Some(0xd9) | None => {
                 data.extend_from_slice(&rest[..at]);
                 break;
             }
+            // Where the picture should be over already.
+            Some(_) => return None,
         }
         rest = &rest[at + 2..];
     }
@@ -239,7 +200,7 @@ struct Decoding<'a> {
     work: &'a mut Work,
     data: &'a [u8],
     transforms: Vec<Transform>,
-    planes: Vec<Plane>,
+    planes: &'a mut [Plane],
     /// MCUs to a row, of the picture, and between two restarts.
     row: usize,
     total: usize,
@@ -312,7 +273,7 @@ impl Decoding<'_> {
                 let end = if number < ends.len() { end - count(number) * self.whole } else { end };
                 let values = &self.work.values[n * REGION..end];
                 let mcus = Mcus { values, first: self.done, row: self.row, interval: self.interval };
-                blocks::transform(&mcus, &mut self.transforms, &mut self.planes);
+                blocks::transform(&mcus, &mut self.transforms, self.planes);
                 self.done += values.len() / self.whole;
                 self.work.values[n * REGION..end].fill(0);
             }
@@ -459,7 +420,7 @@ impl Decoding<'_> {
         let begun = self.work.start_of_mcu(&front.stream);
         let values = &self.work.values[front.first..front.first + count * self.whole];
         let mcus = Mcus { values, first: self.done, row: self.row, interval: self.interval };
-        blocks::transform(&mcus, &mut self.transforms, &mut self.planes);
+        blocks::transform(&mcus, &mut self.transforms, self.planes);
         self.done += count;
         self.left -= count;
         let front = &mut self.lanes[0];

@@ -7,10 +7,11 @@
 
 use super::huffman::{Codes, ENTRIES, LOOK, astray, extend};
 
-/// Most streams at once.
-pub(super) const MOST: usize = 4;
-/// Most tables of codes.
-pub(super) const TABLES: usize = 8;
+/// Most streams at once: a fourth fits into no register, and parts of small files are so short that the search for their
+/// beginnings counts.
+pub(super) const MOST: usize = 3;
+/// Tables of [`ENTRIES`] that there is room for, a power of two.
+pub(super) const TABLES: usize = 16;
 /// Most blocks of an MCU, a power of two.
 const BLOCKS: usize = 8;
 /// States of a block: how many of its coefficients there are, and how far beyond its end a code may lead.
@@ -27,19 +28,26 @@ const CODES: usize = 2 * PLACES;
 /// Where it begins where each state's coefficient is put, and how far from there the next one's block is.
 const PLACES: usize = BLOCKS * STATES;
 /// A state that no code leads to.
-const ASTRAY: u32 = 1 << 15;
+const ASTRAY: u32 = PLACES as u32;
+/// Bits of a state, this one included; where its table begins is above them.
+const STATE_BITS: u32 = ASTRAY.ilog2() + 1;
 
 /// Calls the function for as many streams as there are.
 macro_rules! by_count {
-    ($work:expr, $data:expr, $streams:expr, $one:ident, $two:ident, $three:ident, $four:ident) => {
+    ($work:expr, $data:expr, $streams:expr, $one:ident, $two:ident, $three:ident) => {
+        if $work.pairs {
+            by_count!($work, $data, $streams, true, $one, $two, $three);
+        } else {
+            by_count!($work, $data, $streams, false, $one, $two, $three);
+        }
+    };
+    ($work:expr, $data:expr, $streams:expr, $pairs:literal, $one:ident, $two:ident, $three:ident) => {
         if let Ok(streams) = $streams.try_into() {
-            $one($work, $data, streams);
+            $one::<$pairs>($work, $data, streams);
         } else if let Ok(streams) = $streams.try_into() {
-            $two($work, $data, streams);
+            $two::<$pairs>($work, $data, streams);
         } else if let Ok(streams) = $streams.try_into() {
-            $three($work, $data, streams);
-        } else if let Ok(streams) = $streams.try_into() {
-            $four($work, $data, streams);
+            $three::<$pairs>($work, $data, streams);
         }
     };
 }
@@ -47,7 +55,7 @@ macro_rules! by_count {
 /// One block of an MCU.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Block {
-    /// Numbers of the tables for the DC coefficient, for those that are wanted and for those that are passed over.
+    /// Where the tables begin, in [`ENTRIES`], for the DC coefficient, for those that are wanted and for those that are passed over.
     pub tables: [usize; 3],
     /// Numbers of the codes of the DC coefficient and the others.
     pub codes: [usize; 2],
@@ -59,7 +67,7 @@ pub(super) struct Block {
     pub size: usize,
 }
 
-type Tables = [u32; CODES + (TABLES + 1) * ENTRIES];
+type Tables = [u32; CODES + (TABLES + 2) * ENTRIES];
 type Values = [i16; ROOM];
 
 /// Tables of the streams and what they decode.
@@ -68,6 +76,8 @@ pub(super) struct Work {
     tables: Box<Tables>,
     pub values: Box<Values>,
     pub rarely: Rarely,
+    /// Whether the tables are of [pairs](Codes::fill_pairs).
+    pairs: bool,
 }
 
 /// What few looks need.
@@ -110,20 +120,22 @@ impl Work {
     pub fn new() -> Work {
         let zeros = |n| vec![0; n].into_boxed_slice();
         Work {
-            tables: zeros(CODES + (TABLES + 1) * ENTRIES).try_into().expect("as many"),
+            tables: zeros(CODES + (TABLES + 2) * ENTRIES).try_into().expect("as many"),
             values: vec![0; ROOM].into_boxed_slice().try_into().expect("as many"),
             rarely: Rarely::default(),
+            pairs: false,
         }
     }
 
-    /// The entries of a table of codes.
-    pub fn table(&mut self, number: usize) -> &mut [u32] {
-        &mut self.tables[CODES + number * ENTRIES..][..ENTRIES]
+    /// The entries of so many tables of codes.
+    pub fn table(&mut self, number: usize, count: usize) -> &mut [u32] {
+        &mut self.tables[CODES + number * ENTRIES..][..count * ENTRIES]
     }
 
-    /// Prepares for MCUs of these blocks.
-    pub fn set_blocks(&mut self, blocks: &[Block]) {
+    /// Prepares for MCUs of these blocks, with tables of pairs or of single coefficients.
+    pub fn set_blocks(&mut self, blocks: &[Block], pairs: bool) {
         self.rarely.blocks = blocks.to_vec();
+        self.pairs = pairs;
         for (number, block) in blocks.iter().enumerate() {
             let next = (number + 1) % blocks.len();
             for state in 0..STATES {
@@ -137,7 +149,7 @@ impl Work {
                 };
                 let place = block.places[(state.max(1) - 1).min(63)];
                 let at = number * STATES + state;
-                self.tables[at] = state_then | table_then << 16;
+                self.tables[at] = state_then | table_then << STATE_BITS;
                 self.tables[PLACES + at] = u32::from(place) | moves << 8;
             }
         }
@@ -167,16 +179,20 @@ impl Work {
             }
             return;
         }
-        by_count!(self, data, streams, one, two, three, four);
+        by_count!(self, data, streams, one, two, three);
     }
 
     /// Goes on to the start of the next MCU; `false` where the stream goes astray or ends before.
     pub fn walk(&mut self, data: &[u8], stream: &mut Stream) -> bool {
+        if self.pairs { self.walk_as::<true>(data, stream) } else { self.walk_as::<false>(data, stream) }
+    }
+
+    fn walk_as<const PAIRS: bool>(&mut self, data: &[u8], stream: &mut Stream) -> bool {
         self.rarely.astray[0].clear();
         let begun = stream.place;
         while stream.bit <= 8 * data.len() {
             let bits = window(data, stream.bit);
-            *stream = look(&self.tables, &mut self.values, &mut self.rarely, 0, data, bits, *stream).1;
+            *stream = look::<PAIRS>(&self.tables, &mut self.values, &mut self.rarely, 0, data, bits, *stream).1;
             if stream.between() && stream.place > begun {
                 return self.rarely.astray[0].is_empty();
             }
@@ -205,7 +221,7 @@ fn last_bytes(data: &[u8], bit: usize) -> u64 {
 
 /// One look of a stream into its table, and what follows from it. Takes at most 31 of the bits.
 #[inline(always)]
-fn look(
+fn look<const PAIRS: bool>(
     tables: &Tables,
     values: &mut Values,
     rarely: &mut Rarely,
@@ -214,22 +230,30 @@ fn look(
     mut bits: u64,
     mut stream: Stream,
 ) -> (u64, Stream) {
-    let mut entry = tables[CODES + (bits >> (64 - LOOK)) as usize + (stream.table & 0xffff) as usize];
+    let index = (bits >> (64 - LOOK) << u32::from(PAIRS)) as usize + stream.table as usize % (TABLES * ENTRIES);
+    let mut entry = tables[CODES + index];
+    let mut first = if PAIRS { tables[CODES + index + 1] } else { entry };
     let mut state = (stream.state + (entry >> 8 & 0xff)) as usize % PLACES;
     let mut then = tables[state];
     if then & ASTRAY != 0 {
         bits = window(data, stream.bit);
         entry = rare(rarely, number, bits, stream.state, stream.place);
+        first = entry;
         state = (stream.state + (entry >> 8 & 0xff)) as usize % PLACES;
         then = tables[state];
+    }
+    if PAIRS {
+        // Of a single coefficient it is the same.
+        let what = tables[PLACES + (stream.state + (first >> 8 & 0xff)) as usize % PLACES];
+        values[(stream.place + (what & 0xff) as usize) % ROOM] = (first >> 16) as i16;
     }
     let what = tables[PLACES + state];
     bits <<= entry & 63;
     stream.bit += (entry & 63) as usize;
     values[(stream.place + (what & 0xff) as usize) % ROOM] = (entry >> 16) as i16;
     stream.place += (what >> 8) as usize;
-    stream.state = then & 0xffff;
-    stream.table = then >> 16;
+    stream.state = then % ASTRAY;
+    stream.table = then >> STATE_BITS;
     (bits, stream)
 }
 
@@ -261,23 +285,23 @@ macro_rules! run {
     ($name:ident, $with_bmi2:ident, $count:literal: $($stream:ident $bits:ident $number:literal),*) => {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
-        fn $with_bmi2(work: &mut Work, data: &[u8], streams: &mut [Stream; $count]) {
-            $name(work, data, streams);
+        fn $with_bmi2<const PAIRS: bool>(work: &mut Work, data: &[u8], streams: &mut [Stream; $count]) {
+            $name::<PAIRS>(work, data, streams);
         }
 
         #[inline(always)]
-        fn $name(work: &mut Work, data: &[u8], streams: &mut [Stream; $count]) {
-            let Work { tables, values, rarely } = work;
+        fn $name<const PAIRS: bool>(work: &mut Work, data: &[u8], streams: &mut [Stream; $count]) {
+            let Work { tables, values, rarely, .. } = work;
             let (tables, values) = (&**tables, &mut **values);
             let [$(mut $stream),*] = *streams;
             $(let mut $bits;)*
             loop {
                 $($bits = window(data, $stream.bit);)*
-                $(($bits, $stream) = look(tables, values, rarely, $number, data, $bits, $stream);)*
-                $((_, $stream) = look(tables, values, rarely, $number, data, $bits, $stream);)*
+                $(($bits, $stream) = look::<PAIRS>(tables, values, rarely, $number, data, $bits, $stream);)*
+                $((_, $stream) = look::<PAIRS>(tables, values, rarely, $number, data, $bits, $stream);)*
                 $($bits = window(data, $stream.bit);)*
-                $(($bits, $stream) = look(tables, values, rarely, $number, data, $bits, $stream);)*
-                $((_, $stream) = look(tables, values, rarely, $number, data, $bits, $stream);)*
+                $(($bits, $stream) = look::<PAIRS>(tables, values, rarely, $number, data, $bits, $stream);)*
+                $((_, $stream) = look::<PAIRS>(tables, values, rarely, $number, data, $bits, $stream);)*
                 if $($stream.stopped())||* {
                     break;
                 }
@@ -290,10 +314,9 @@ macro_rules! run {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
 fn run_bmi2(work: &mut Work, data: &[u8], streams: &mut [Stream]) {
-    by_count!(work, data, streams, one_bmi2, two_bmi2, three_bmi2, four_bmi2);
+    by_count!(work, data, streams, one_bmi2, two_bmi2, three_bmi2);
 }
 
 run!(one, one_bmi2, 1: a a_bits 0);
 run!(two, two_bmi2, 2: a a_bits 0, b b_bits 1);
 run!(three, three_bmi2, 3: a a_bits 0, b b_bits 1, c c_bits 2);
-run!(four, four_bmi2, 4: a a_bits 0, b b_bits 1, c c_bits 2, d d_bits 3);
