@@ -7,6 +7,7 @@ mod survey;
 
 use std::cmp::Reverse;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use crate::block::Part;
 use crate::coder::{Fit, PlaneDecoder};
@@ -66,7 +67,8 @@ pub(crate) struct BlockReader<'c, 'a> {
     /// Damaged segments that were found again or corrected.
     pub repaired: usize,
     trusting: bool,
-    survey: Option<Survey>,
+    /// Made once, for all readers of a stream.
+    survey: Arc<OnceLock<Survey>>,
     /// Bytes behind the ends of segments that are used.
     pub tails: Vec<Range<usize>>,
     /// Bytes without a sure address that are used as segments.
@@ -139,7 +141,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             fates: vec![Fate::Unneeded; contents.segments.len()],
             repaired: 0,
             trusting,
-            survey: None,
+            survey: Arc::default(),
             tails: Vec::new(),
             adopted: Vec::new(),
         }
@@ -150,6 +152,20 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         let from = self.by_block.partition_point(|s| s.0 < block);
         let to = from + self.by_block[from..].partition_point(|s| s.0 == block);
         &self.by_block[from..to]
+    }
+
+    /// A reader for other blocks, perhaps on another thread.
+    pub fn another(&self) -> BlockReader<'c, 'a> {
+        BlockReader { survey: Arc::clone(&self.survey), ..BlockReader::new(self.contents, self.trusting) }
+    }
+
+    /// Takes over what a reader of other blocks found.
+    pub fn join(&mut self, other: BlockReader<'c, 'a>) {
+        let found = self.fates.iter_mut().zip(other.fates).filter(|(_, fate)| *fate != Fate::Unneeded);
+        found.for_each(|(slot, fate)| *slot = fate);
+        self.repaired += other.repaired;
+        self.tails.extend(other.tails);
+        self.adopted.extend(other.adopted);
     }
 
     /// Decodes a block into `tiles`.
@@ -164,9 +180,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         if end == End::Sound {
             return state;
         }
-        if self.survey.is_none() {
-            self.survey = Some(self.look_round());
-        }
+        self.survey.get_or_init(|| self.look_round());
         self.chain(&candidates, true).0
     }
 
@@ -187,7 +201,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         // In packed streams, what follows a segment that is in the picture although its check contradicts must agree with
         // its own: its codes mean something else if a coefficient above is wrong. Tokens only move a little.
         let packed = contents.picture.payload == Payload::Packed;
-        let believed = !packed || !mending || self.survey.as_ref().is_none_or(|s| !s.checked);
+        let believed = !packed || !mending || self.survey.get().is_none_or(|s| !s.checked);
         while let Some(need) = next {
             // The latest first.
             let wanted = |i: &usize| at(*i).address.plane == need && *i >= after;
@@ -340,7 +354,7 @@ impl<'c, 'a> BlockReader<'c, 'a> {
             }
         }
         if contents.picture.payload == Payload::Tokens {
-            let believed = !mending || self.survey.as_ref().is_none_or(|s| !s.checked);
+            let believed = !mending || self.survey.get().is_none_or(|s| !s.checked);
             for &i in &damaged {
                 let a = at(i).address;
                 let (fit, agreeing) = self.content_of(at(i).content.clone(), parts, a);

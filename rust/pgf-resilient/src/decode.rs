@@ -1,19 +1,53 @@
 //! Blocks to coefficients and pixels.
 
 use std::ops::Range;
+use std::sync::Mutex;
 
 use crate::block::{Part, band_size, shift_of};
 use crate::chain::{BlockReader, BlockState};
 use crate::conceal;
 use crate::reader::Contents;
+use crate::threads::each;
+use crate::tile::Tiles;
 use pgf::{Band, Coefficients, Header, Lifted, Limits, Rect, Result, RowMut, Synthesis, Windows};
+
+/// Blocks that a thread reads at a time.
+const AT_A_TIME: usize = 16;
+
+/// Reads blocks on so many threads at most, and hands each to `place`, one at a time.
+fn read_blocks(
+    reader: &mut BlockReader<'_, '_>,
+    threads: usize,
+    blocks: impl Iterator<Item = usize>,
+    mut place: impl FnMut(usize, BlockState, &Tiles) -> Result<()> + Send,
+) -> Result<()> {
+    if threads < 2 {
+        for block in blocks {
+            let state = reader.block(block);
+            place(block, state, &reader.tiles)?;
+        }
+        return Ok(());
+    }
+    let blocks: Vec<usize> = blocks.collect();
+    let (place, first) = (Mutex::new(place), &*reader);
+    let work = |reader: &mut BlockReader<'_, '_>, blocks: &[usize]| {
+        blocks.iter().try_for_each(|&block| {
+            let state = reader.block(block);
+            let mut place = place.lock().expect("no thread panics while it places a block");
+            (*place)(block, state, &reader.tiles)
+        })
+    };
+    let (results, others) = each(threads, blocks.chunks(AT_A_TIME), || first.another(), work);
+    others.into_iter().for_each(|other| reader.join(other));
+    results.into_iter().collect()
+}
 
 /// All blocks to the quantised integers of `.pgf`; estimates where planes are missing.
 pub(crate) fn coefficients(
     contents: &Contents<'_>,
     reader: &mut BlockReader<'_, '_>,
-    limits: &Limits,
-    mut visit: impl FnMut(usize, BlockState),
+    (limits, threads): (&Limits, usize),
+    mut visit: impl FnMut(usize, BlockState) + Send,
 ) -> Result<Coefficients> {
     let note = &contents.note;
     let header = note.header(&contents.picture.header);
@@ -23,10 +57,9 @@ pub(crate) fn coefficients(
     out.favor_speed = note.favor_speed;
     let mut low = Low::new(contents, header.levels);
     let mut row = [0; 32];
-    for block in 0..contents.geometry.blocks.len() {
-        let state = reader.block(block);
+    read_blocks(reader, threads, 0..contents.geometry.blocks.len(), |block, state, tiles| {
         visit(block, state);
-        for (part, tile) in contents.geometry.parts_of(block).iter().zip(&reader.tiles.tiles) {
+        for (part, tile) in contents.geometry.parts_of(block).iter().zip(&tiles.tiles) {
             if part.width == 0 || tile.top == 0 {
                 continue;
             }
@@ -42,7 +75,8 @@ pub(crate) fn coefficients(
                 conceal::place(tile, 0, (0, 0), &mut patch);
             }
         }
-    }
+        Ok(())
+    })?;
     for plane in 0..usize::from(header.channels) {
         let values = low.finish(plane);
         let (width, _) = band_size(&header, plane, header.levels, Band::LL);
@@ -132,8 +166,8 @@ pub(crate) fn pixels(
     contents: &Contents<'_>,
     reader: &mut BlockReader<'_, '_>,
     (level, region): (u8, Option<Rect>),
-    limits: &Limits,
-    mut visit: impl FnMut(usize, BlockState),
+    (limits, threads): (&Limits, usize),
+    mut visit: impl FnMut(usize, BlockState) + Send,
 ) -> Result<Synthesis> {
     let stated = contents.note.header(&contents.picture.header);
     let mut header = stated;
@@ -146,14 +180,12 @@ pub(crate) fn pixels(
     let mut synthesis = Synthesis::new(&header, contents.note.flags, level, region, limits)?;
     let mut low = Low::new(contents, header.levels);
     let mut row = [0; 32];
-    for block in 0..contents.geometry.blocks.len() {
-        let parts = contents.geometry.parts_of(block);
-        if !is_needed(parts, &stated, synthesis.windows()) {
-            continue;
-        }
-        let state = reader.block(block);
+    let all = 0..contents.geometry.blocks.len();
+    let needed = |block: &usize| is_needed(contents.geometry.parts_of(*block), &stated, synthesis.windows());
+    let needed: Vec<usize> = all.filter(needed).collect();
+    read_blocks(reader, threads, needed.into_iter(), |block, state, tiles| {
         visit(block, state);
-        for (part, tile) in parts.iter().zip(&reader.tiles.tiles) {
+        for (part, tile) in contents.geometry.parts_of(block).iter().zip(&tiles.tiles) {
             if part.width == 0 || tile.top == 0 {
                 continue;
             }
@@ -177,7 +209,8 @@ pub(crate) fn pixels(
             let mut patch = rows.patch((xs.start - window.x, ys.start - window.y), (xs.len(), ys.len()));
             conceal::place(tile, shift, from, &mut patch);
         }
-    }
+        Ok(())
+    })?;
     for plane in 0..usize::from(header.channels) {
         let shift = shift_of(&stated, stated.levels, Band::LL);
         let (width, _) = band_size(&header, plane, header.levels, Band::LL);

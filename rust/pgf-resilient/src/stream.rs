@@ -29,6 +29,8 @@ pub struct DecodeOptions {
     pub trusting: bool,
     /// Checked before anything is allocated.
     pub limits: Limits,
+    /// Most threads to use, 0 and 1 meaning none but the caller's; the result is the same for any number.
+    pub num_threads: usize,
 }
 
 /// A segment of a stream, for people and editors.
@@ -184,14 +186,15 @@ impl StreamReport {
 /// Side of the tiles of [`StreamReport::missing`] in pixels: that of the finest blocks.
 const TILE: u32 = 64;
 
-/// Encodes a picture as a stream. Without `levels` in `options` the pyramid is as deep as it can be.
+/// Encodes a picture as a stream, on the threads that `options` say. Without `levels` in them the pyramid is as deep as it
+/// can be.
 ///
 /// # Errors
 /// [`Error::Usage`] if the picture or an option does not fit.
 pub fn encode(image: &ImageRef<'_>, options: &pgf::EncodeOptions<'_>, stream: &StreamOptions) -> Result<Vec<u8>> {
     let levels = options.levels.or(Some(pgf::MAX_LEVELS));
     let coefficients = pgf::analyse(image, &pgf::EncodeOptions { levels, ..options.clone() })?;
-    writer::write(&coefficients, stream)
+    writer::write(&coefficients, &StreamOptions { num_threads: options.num_threads, ..*stream })
 }
 
 /// Whether `data` start as a stream does; `None` while too few bytes are there.
@@ -220,10 +223,15 @@ fn synthesis(data: &[u8], options: &DecodeOptions) -> Result<(Synthesis, Picture
     let contents = read(data, &options.limits)?;
     let mut report = StreamReport::new(&contents);
     let mut reader = BlockReader::new(&contents, options.trusting);
-    let synthesis =
-        pixels(&contents, &mut reader, (options.level, options.region), &options.limits, |block, state| {
+    let synthesis = pixels(
+        &contents,
+        &mut reader,
+        (options.level, options.region),
+        (&options.limits, options.num_threads),
+        |block, state| {
             report.note(&contents, block, state);
-        })?;
+        },
+    )?;
     report.finish(&contents, &reader);
     refuse_damage(&report, options.strict)?;
     Ok((synthesis, contents.picture, report))
@@ -249,7 +257,7 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<(Image, StreamRepo
     let header = &picture.header;
     let count = width as usize * height as usize * usize::from(header.channels);
     let mut samples = Samples::zeroed(header.mode.sample_type(), count);
-    synthesis.finish(samples.as_mut())?;
+    synthesis.finish(options.num_threads, samples.as_mut())?;
     Ok((Image { width, height, channels: header.channels.into(), mode: header.mode, samples }, report))
 }
 
@@ -259,7 +267,7 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<(Image, StreamRepo
 /// As [`decode`]; [`Error::Usage`] if `samples` has not the type or number that the picture needs.
 pub fn decode_into(data: &[u8], options: &DecodeOptions, samples: SamplesMut<'_>) -> Result<StreamReport> {
     let (synthesis, _, report) = synthesis(data, options)?;
-    synthesis.finish(samples)?;
+    synthesis.finish(options.num_threads, samples)?;
     Ok(report)
 }
 
@@ -271,7 +279,7 @@ pub fn read_coefficients(data: &[u8], options: &DecodeOptions) -> Result<(Coeffi
     let contents = read(data, &options.limits)?;
     let mut report = StreamReport::new(&contents);
     let mut reader = BlockReader::new(&contents, options.trusting);
-    let coefficients = coefficients(&contents, &mut reader, &options.limits, |block, state| {
+    let coefficients = coefficients(&contents, &mut reader, (&options.limits, options.num_threads), |block, state| {
         report.note(&contents, block, state);
     })?;
     report.finish(&contents, &reader);

@@ -2,37 +2,42 @@
 
 use std::sync::Mutex;
 
-/// Does every piece of work, on so many threads at most, the caller's among them; the results are in the order of the pieces.
+/// Does every piece of work, on so many threads at most, the caller's among them, each with a state of its own.
 ///
-/// 0 and 1 mean the caller's thread alone.
-pub(crate) fn each<P: Send, T: Send>(
+/// 0 and 1 mean the caller's thread alone. The results are in the order of the pieces; then the states.
+pub(crate) fn each<P: Send, S: Send, T: Send>(
     threads: usize,
     pieces: impl Iterator<Item = P> + Send,
-    work: impl Fn(P) -> T + Sync,
-) -> Vec<T> {
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, P) -> T + Sync,
+) -> (Vec<T>, Vec<S>) {
     if threads < 2 {
-        return pieces.map(work).collect();
+        let mut state = state();
+        return (pieces.map(|piece| work(&mut state, piece)).collect(), vec![state]);
     }
     let pieces = Mutex::new(pieces.enumerate());
     let run = || {
-        let mut done = Vec::new();
+        let (mut state, mut done) = (state(), Vec::new());
         loop {
-            // Not held during the work: a `while let` would.
+            // Not held during the work, as it would be by a `while let`.
             let next = pieces.lock().expect("no piece is made in a panic").next();
-            let Some((number, piece)) = next else { return done };
-            done.push((number, work(piece)));
+            let Some((number, piece)) = next else { return (done, state) };
+            done.push((number, work(&mut state, piece)));
         }
     };
-    let mut done = std::thread::scope(|scope| {
+    let (mut done, states) = std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
-        let mut done = run();
+        let (mut done, state) = run();
+        let mut states = vec![state];
         for other in others {
-            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            let (more, state) = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            done.extend(more);
+            states.push(state);
         }
-        done
+        (done, states)
     });
     done.sort_unstable_by_key(|d| d.0);
-    done.into_iter().map(|d| d.1).collect()
+    (done.into_iter().map(|d| d.1).collect(), states)
 }
 
 #[cfg(test)]
@@ -41,9 +46,15 @@ mod tests {
 
     #[test]
     fn results_are_in_the_order_of_the_pieces() {
+        let count = |seen: &mut u64, n: u64| {
+            *seen += 1;
+            n * n
+        };
         for threads in [0, 1, 2, 5] {
-            assert_eq!(each(threads, 0..100, |n| n * n), (0..100).map(|n| n * n).collect::<Vec<_>>());
-            assert!(each(threads, 0..0, |n: u32| n).is_empty());
+            let (results, seen) = each(threads, 0..100, || 0, count);
+            assert_eq!(results, (0..100).map(|n| n * n).collect::<Vec<_>>());
+            assert_eq!((seen.len(), seen.iter().sum::<u64>()), (threads.max(1), 100));
+            assert!(each(threads, 0..0, || 0, count).0.is_empty());
         }
     }
 }

@@ -32,6 +32,7 @@ fn options() -> impl Strategy<Value = StreamOptions> {
             max_bytes: None,
             bare,
             checks,
+            num_threads: 1,
         },
     )
 }

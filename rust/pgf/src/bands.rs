@@ -292,11 +292,11 @@ impl Synthesis {
         Some(BandRowsMut { planes: &mut self.planes, plane, buffer, frame })
     }
 
-    /// Inverts wavelet, subsampling and colour transform.
+    /// Inverts wavelet, subsampling and colour transform on so many threads at most, 0 and 1 meaning the caller's alone.
     ///
     /// # Errors
     /// [`Error::Usage`] if `samples` has not the type or number that the result needs.
-    pub fn finish(self, samples: SamplesMut<'_>) -> Result<()> {
+    pub fn finish(self, num_threads: usize, samples: SamplesMut<'_>) -> Result<()> {
         let (width, height) = self.size();
         let Windows { header, target, wanted, layouts } = &self.windows;
         let count = u64::from(width) * u64::from(height) * u64::from(header.channels);
@@ -312,11 +312,11 @@ impl Synthesis {
         if let Some(wanted) = wanted {
             let mut all = vec![0u8; target.width() as usize * target.height() as usize];
             let whole = SamplesMut::U8(&mut all);
-            invert(header, 0, self.flags, target, self.planes, layouts, &peaks, 1, whole)?;
+            invert(header, 0, self.flags, target, self.planes, layouts, &peaks, num_threads, whole)?;
             crop(&all, target.width() as usize, wanted, samples);
             return Ok(());
         }
-        invert(header, 0, self.flags, target, self.planes, layouts, &peaks, 1, samples)
+        invert(header, 0, self.flags, target, self.planes, layouts, &peaks, num_threads, samples)
     }
 
     /// As [`finish`](Self::finish), into samples of its own.
@@ -327,7 +327,7 @@ impl Synthesis {
         let (width, height) = self.size();
         let count = width as usize * height as usize * usize::from(self.windows.header.channels);
         let mut samples = Samples::zeroed(self.windows.header.mode.sample_type(), count);
-        self.finish(samples.as_mut())?;
+        self.finish(1, samples.as_mut())?;
         Ok(samples)
     }
 }

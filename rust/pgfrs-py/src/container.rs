@@ -25,7 +25,8 @@ fn stream_options(options: &DecodeOptions) -> pgf_resilient::DecodeOptions {
         region: options.region,
         strict: options.strict,
         limits: options.limits,
-        ..pgf_resilient::DecodeOptions::default()
+        num_threads: options.num_threads,
+        trusting: false,
     }
 }
 

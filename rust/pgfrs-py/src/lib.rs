@@ -191,8 +191,8 @@ mod _pgfrs {
     ///     used_bits: bits of each sample that carry data, in modes of more than 8 bits; the lower bits are dropped.
     ///     favor_speed: leave out an attempt at coding signs, as libPGF's option does: rarely a few bytes longer.
     ///         ``max_bytes`` ignores it.
-    ///     num_threads: most threads to use; the bytes are the same for any number. More than one serve 8-bit pictures
-    ///         of format ``"pgf"`` without ``roi`` and ``max_bytes``.
+    ///     num_threads: most threads to use; the bytes are the same for any number. More than one serve streams, and
+    ///         8-bit pictures of format ``"pgf"`` without ``roi`` and ``max_bytes``.
     ///     out: writable buffer of bytes to put the file into.
     ///
     /// Returns:

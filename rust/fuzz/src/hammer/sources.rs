@@ -109,6 +109,7 @@ pub fn stream_options(random: &mut Random) -> StreamOptions {
         max_bytes: random.one_in(8).then(|| 200 + random.below(3000)),
         bare: random.one_in(4),
         checks: random.one_in(4),
+        num_threads: 1,
     }
 }
 

@@ -19,7 +19,7 @@ impl BlockReader<'_, '_> {
     #[allow(clippy::type_complexity)]
     fn suspects(&self) -> Vec<(Range<usize>, Option<(Address, usize)>)> {
         let contents = self.contents;
-        let suspects = self.survey.as_ref().map_or(&[][..], |s| &s.suspects);
+        let suspects = self.survey.get().map_or(&[][..], |s| &s.suspects);
         let address =
             |range: &Range<usize>| parse_address(&contents.picture, &contents.geometry, &contents.data[range.clone()]);
         suspects.iter().map(|range| (range.clone(), address(range))).collect()

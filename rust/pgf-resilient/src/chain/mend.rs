@@ -61,7 +61,7 @@ impl BlockReader<'_, '_> {
         let contents = self.contents;
         let parts = contents.geometry.parts_of(candidates.block);
         // Each block has its share, so that none depends on which others are decoded.
-        let survey = self.survey.as_ref().filter(|s| s.checked && !self.trusting)?;
+        let survey = self.survey.get().filter(|s| s.checked && !self.trusting)?;
         let rank = survey.correctable.iter().position(|b| *b == candidates.block)?;
         let trials = MOST_TRIALS.load(Ordering::Relaxed) >> rank;
         let i = *damaged.first().filter(|i| !contents.segments[**i].last)?;

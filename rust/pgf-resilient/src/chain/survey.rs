@@ -64,7 +64,7 @@ impl BlockReader<'_, '_> {
 
     /// Where blocks like this one begin, as far as the survey knows.
     pub(super) fn expected_top(&self, block: usize) -> Option<u8> {
-        let survey = self.survey.as_ref().filter(|s| s.broken.contains(&block))?;
+        let survey = self.survey.get().filter(|s| s.broken.contains(&block))?;
         let (group, level) = kind_of(self.contents, block);
         let levels = self.contents.geometry.levels;
         let near = (0..=levels).flat_map(|step| [level.saturating_sub(step), level.saturating_add(step)]);

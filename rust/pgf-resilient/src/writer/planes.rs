@@ -74,20 +74,19 @@ fn shares(geometry: &Geometry, threads: usize) -> impl Iterator<Item = Range<usi
 impl Loaded {
     pub fn new(geometry: &Geometry, pyramid: &Pyramid<'_>, bases: &[Base], threads: usize) -> Loaded {
         let keep = geometry.blocks.len() <= MOST_KEPT;
-        let load = |share: Range<usize>| {
+        let load = |tiles: &mut Tiles, share: Range<usize>| {
             let mut loaded = Loaded { tops: Vec::with_capacity(share.len()), bits: 0, kept: Vec::new() };
-            let mut tiles = Tiles::default();
             for block in share {
-                loaded.tops.push(pyramid.load(geometry, bases, block, &mut tiles));
+                loaded.tops.push(pyramid.load(geometry, bases, block, tiles));
                 let parts = geometry.parts_of(block).len();
                 loaded.bits = tiles.tiles[..parts].iter().map(|t| t.top).fold(loaded.bits, usize::max);
                 if keep {
-                    loaded.kept.push(std::mem::take(&mut tiles));
+                    loaded.kept.push(std::mem::take(tiles));
                 }
             }
             loaded
         };
-        let all = each(threads, shares(geometry, threads), load);
+        let (all, _) = each(threads, shares(geometry, threads), Tiles::default, load);
         let join = |mut a: Loaded, b: Loaded| {
             a.tops.extend(b.tops);
             a.kept.extend(b.kept);
@@ -115,10 +114,9 @@ pub(super) fn code_planes(source: &Source<'_>, mut loaded: Loaded, options: &Str
     let threads = if loaded.kept.is_empty() { options.num_threads } else { 1 };
     let mut kept = Some(std::mem::take(&mut loaded.kept));
     let pieces = shares(geometry, threads).map(|share| (share, kept.take().unwrap_or_default()));
-    let code = |(share, mut kept): (Range<usize>, Vec<Tiles>)| {
-        let mut encoder = PlaneEncoder::new(source.picture.payload);
-        let (mut room, mut all) = (Tiles::default(), Vec::new());
-        let mut blocks = Vec::with_capacity(share.len());
+    let state = || (PlaneEncoder::new(source.picture.payload), Tiles::default());
+    let code = |(encoder, room): &mut (PlaneEncoder, Tiles), (share, mut kept): (Range<usize>, Vec<Tiles>)| {
+        let (mut blocks, mut all) = (Vec::with_capacity(share.len()), Vec::new());
         for block in share {
             let (top, floor) = (loaded.tops[block], floors[block]);
             let parts = geometry.parts_of(block);
@@ -127,8 +125,8 @@ pub(super) fn code_planes(source: &Source<'_>, mut loaded: Loaded, options: &Str
                 let tiles = match kept.get_mut(block) {
                     Some(kept) => kept,
                     None => {
-                        source.pyramid.load(geometry, source.bases, block, &mut room);
-                        &mut room
+                        source.pyramid.load(geometry, source.bases, block, room);
+                        &mut *room
                     }
                 };
                 let weights = source.weights(block, options.chroma);
@@ -143,7 +141,7 @@ pub(super) fn code_planes(source: &Source<'_>, mut loaded: Loaded, options: &Str
         }
         Coded { blocks, codes: all }
     };
-    let all = each(threads, pieces, code);
+    let (all, _) = each(threads, pieces, state, code);
     all.into_iter().reduce(Coded::and).unwrap_or(Coded { blocks: Vec::new(), codes: Vec::new() })
 }
 
@@ -198,19 +196,19 @@ fn code_steepest(source: &Source<'_>, mut loaded: Loaded, options: &StreamOption
 fn floors(source: &Source<'_>, tops: &[usize], options: &StreamOptions, budget: f64) -> Vec<usize> {
     let geometry = source.geometry;
     // Slope and bytes by plane, the lowest first.
-    let slopes = |share: Range<usize>| {
-        let mut tiles = Tiles::default();
+    let slopes = |tiles: &mut Tiles, share: Range<usize>| {
         let of_block = |block: usize| {
             let parts = geometry.parts_of(block);
-            let top = source.pyramid.load(geometry, source.bases, block, &mut tiles);
+            let top = source.pyramid.load(geometry, source.bases, block, tiles);
             let weights = source.weights(block, options.chroma);
-            let mut below: Vec<(f64, f64)> = (0..top).rev().map(|p| slope(parts, &weights, &mut tiles, p)).collect();
+            let mut below: Vec<(f64, f64)> = (0..top).rev().map(|p| slope(parts, &weights, tiles, p)).collect();
             below.reverse();
             below
         };
         share.map(of_block).collect::<Vec<_>>()
     };
-    let mut ahead = each(options.num_threads, shares(geometry, options.num_threads), slopes).concat();
+    let threads = options.num_threads;
+    let mut ahead = each(threads, shares(geometry, threads), Tiles::default, slopes).0.concat();
     let first = |(block, below): (usize, &Vec<(f64, f64)>)| {
         let (slope, _) = below.last()?;
         Some(Candidate { slope: *slope, gain: 0.0, bits: 0.0, block, plane: below.len() - 1 })
