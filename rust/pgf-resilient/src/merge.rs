@@ -1,5 +1,6 @@
 //! Streams of one picture put together: what any of them tells, one of them may end within a segment.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::block::{Part, digits_for};
@@ -9,6 +10,7 @@ use crate::opening::opening_again;
 use crate::order::{power_of_four, weight};
 use crate::picture::Picture;
 use crate::reader::{Contents, CutChunk, read, read_all};
+use crate::segment::Address;
 use crate::stream::{code_again, put_blocks};
 use crate::tile::{Tile, is_active};
 use crate::{base, read_picture};
@@ -167,11 +169,12 @@ fn choose(readers: &mut [BlockReader<'_, '_>], contents: &[Contents<'_>], block:
 
 /// Whether all segments of a block are in the picture, those aside that say the same as another.
 fn is_all(reader: &BlockReader<'_, '_>, contents: &Contents<'_>, block: usize) -> bool {
-    let all = reader.segments_of(block);
-    let shown = |i: usize| matches!(reader.fates[i], Fate::Used | Fate::Cut);
+    let all = reader.segments_of(block).iter().map(|(_, i)| *i);
     let address = |i: usize| contents.segments[i].address;
-    let is_copy = |i: usize| all.iter().any(|(_, other)| shown(*other) && address(*other) == address(i));
-    all.iter().all(|&(_, i)| shown(i) || reader.fates[i] == Fate::Duplicate && is_copy(i))
+    let is_shown = |i: &usize| matches!(reader.fates[*i], Fate::Used | Fate::Cut);
+    let shown: HashSet<Address> = all.clone().filter(is_shown).map(address).collect();
+    let is_copy = |i: usize| reader.fates[i] == Fate::Duplicate && shown.contains(&address(i));
+    all.clone().all(|i| is_shown(&i) || is_copy(i))
 }
 
 /// How far down a block is known: planes, then coefficients of the next.
