@@ -124,7 +124,7 @@ impl PlaneDecoder {
     }
 
     /// Reads `count` planes from plane `p` of a block downwards, the content of a segment with this address; also says how
-    /// many of them are whole; of tokens that a check contradicts, how many agree.
+    /// many of them are whole.
     pub fn planes(
         &mut self,
         payload: Payload,
@@ -190,7 +190,7 @@ impl BitWork for Decode<'_> {
                 let content = &content[..at];
                 match (at < whole, address.first_contradiction(content)) {
                     (false, None) => Fit::Exact,
-                    (false, Some(list)) => return (Fit::Contradicted, list),
+                    (false, Some(_)) => Fit::Contradicted,
                     (true, None) => Fit::Excess(at),
                     (true, Some(_)) => Fit::Wrong,
                 }
