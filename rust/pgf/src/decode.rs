@@ -1,6 +1,7 @@
 //! Files to pixels: the stages backwards, for any level and region, from whole, cut and damaged data.
 
 mod again;
+mod export;
 mod invert;
 mod raw;
 mod read;

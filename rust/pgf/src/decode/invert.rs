@@ -2,16 +2,15 @@
 
 use std::sync::Mutex;
 
-use super::wide::{PlaneRows, WideRows};
+use super::export::{RowExport, stream};
+use super::wide::WideRows;
 use crate::coefficients::{Band, PlaneData, PlaneLayout, Planes, Target};
-use crate::colour::{Colour, MAX_PLANES, Plane, Sample};
-use crate::encode::colour_of;
+use crate::colour::{Plane, Sample};
 use crate::error::{Error, Result};
 use crate::header::{Header, flags};
 use crate::image::{Mode, SamplesMut};
 use crate::quantize::{dequantize, shift};
 use crate::scan::{Kind, Order, Run, Style};
-use crate::subsample::repeat_row;
 use crate::wavelet::{Frame, Inverse, Lift, Rows};
 
 /// The largest magnitudes that each band may hold, after dequantization: what decides on 16-bit arithmetic.
@@ -377,13 +376,13 @@ impl Picture<'_> {
         first: usize,
         samples: &mut [S],
     ) {
-        let mut rows = RowExport::new(self);
+        let mut rows = RowExport::new(self.header, self.target);
         for (y, row) in samples.chunks_exact_mut(rows.samples).enumerate() {
             let y = first + y;
             // Rows in pairs, so that a chroma row serves both and the sweep stays in the cache.
             for (c, ((plane, layout), inverse)) in planes.iter_mut().zip(self.layouts).zip(&mut *last).enumerate() {
                 if let Some(inverse) = inverse {
-                    let row = if rows.halve && c > 0 { (rows.top + y) / 2 } else { rows.top + y };
+                    let row = rows.source_in_level(c, y);
                     let wanted = row - layout.steps[0].y + 1;
                     advance(self.scale, self.target.level + 1, inverse, &mut plane.buffers[0], wanted);
                 }
@@ -411,151 +410,9 @@ impl Picture<'_> {
 
     #[inline(always)]
     fn export_rows_any<S: Sample, T: Lift + Plane>(&self, planes: &[PlaneData<T>], first: usize, samples: &mut [S]) {
-        let mut rows = RowExport::new(self);
+        let mut rows = RowExport::new(self.header, self.target);
         for (y, row) in samples.chunks_exact_mut(rows.samples).enumerate() {
             rows.export(self.layouts, planes, first + y, row);
         }
-    }
-}
-
-/// Rows of planes to rows of pixels.
-struct RowExport<T> {
-    colour: Colour,
-    halve: bool,
-    width: usize,
-    /// Samples of a row of pixels.
-    samples: usize,
-    left: usize,
-    top: usize,
-    /// Rows of chroma planes at full width.
-    chroma: Vec<T>,
-}
-
-impl<T: Lift + Plane> RowExport<T> {
-    fn new(picture: &Picture<'_>) -> Self {
-        let (header, target) = (picture.header, picture.target);
-        let (width, channels, halve) = (target.width() as usize, usize::from(header.channels), header.subsampled());
-        RowExport {
-            colour: colour_of(header),
-            halve,
-            width,
-            samples: width * channels,
-            left: target.rect.left as usize,
-            top: target.rect.top as usize,
-            chroma: vec![T::default(); if halve { (channels - 1) * width } else { 0 }],
-        }
-    }
-
-    /// Which row of a plane's wanted rows is needed for row `y` of the pixels.
-    #[inline(always)]
-    fn source(&self, layout: &PlaneLayout, plane: usize, y: usize) -> usize {
-        if self.halve && plane > 0 { (self.top + y) / 2 - layout.y } else { y }
-    }
-
-    #[inline(always)]
-    fn export<S: Sample>(&mut self, layouts: &[PlaneLayout], planes: &[PlaneData<T>], y: usize, row: &mut [S]) {
-        let mut rows: [&[T]; MAX_PLANES] = Default::default();
-        for (c, ((slot, plane), layout)) in rows.iter_mut().zip(planes).zip(layouts).enumerate() {
-            *slot = layout.samples.row(&plane.buffers[0], self.source(layout, c, y));
-        }
-        self.put(rows, planes.len(), row);
-    }
-
-    /// Rows of so many planes to a row of pixels.
-    #[inline(always)]
-    fn put<'a, S: Sample>(&'a mut self, mut rows: [&'a [T]; MAX_PLANES], planes: usize, row: &mut [S]) {
-        if self.halve {
-            for (source, wide) in rows[1..planes].iter().zip(self.chroma.chunks_exact_mut(self.width)) {
-                repeat_row(source, self.left % 2, wide);
-            }
-            for (slot, wide) in rows[1..].iter_mut().zip(self.chroma.chunks_exact(self.width)) {
-                *slot = wide;
-            }
-        }
-        S::export(&self.colour, &rows, row);
-    }
-}
-
-/// Rows of planes that are made one by one to pixels.
-pub(super) fn stream(
-    header: &Header,
-    flags: u8,
-    target: &Target,
-    layouts: &[PlaneLayout],
-    mut rows: impl PlaneRows,
-    samples: SamplesMut<'_>,
-) {
-    match samples {
-        SamplesMut::U8(s) => stream_any(header, flags, target, layouts, &mut rows, s),
-        SamplesMut::U16(s) => stream_any(header, flags, target, layouts, &mut rows, s),
-        SamplesMut::U32(s) => stream_any(header, flags, target, layouts, &mut rows, s),
-        SamplesMut::I32(s) => stream_any(header, flags, target, layouts, &mut rows, s),
-    }
-}
-
-fn stream_any<S: Sample>(
-    header: &Header,
-    flags: u8,
-    target: &Target,
-    layouts: &[PlaneLayout],
-    rows: &mut impl PlaneRows,
-    samples: &mut [S],
-) {
-    if header.mode == Mode::Bitmap && flags & flags::V7 == 0 {
-        stream_packed(flags & flags::V5 != 0, target, rows, samples);
-        return;
-    }
-    let scale = Scale { levels: header.levels, quantizer: 0 };
-    let mut export = RowExport::new(&Picture { header, scale, target, layouts });
-    for (y, row) in samples.chunks_exact_mut(export.samples).enumerate() {
-        for (c, layout) in layouts.iter().enumerate() {
-            rows.advance(c, export.source(layout, c, y));
-        }
-        let mut sources: [&[i32]; MAX_PLANES] = Default::default();
-        for (c, (slot, layout)) in sources.iter_mut().zip(layouts).enumerate() {
-            *slot = rows.row(c, export.source(layout, c, y));
-        }
-        export.put_any(sources, layouts.len(), row);
-    }
-}
-
-impl RowExport<i32> {
-    /// [`put`](Self::put) with the instructions that the processor has.
-    fn put_any<S: Sample>(&mut self, rows: [&[i32]; MAX_PLANES], planes: usize, row: &mut [S]) {
-        #[cfg(target_arch = "x86_64")]
-        if crate::cpu::has_avx2() {
-            // SAFETY: the processor has AVX2.
-            unsafe { self.put_avx2(rows, planes, row) };
-            return;
-        }
-        self.put(rows, planes, row);
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn put_avx2<S: Sample>(&mut self, rows: [&[i32]; MAX_PLANES], planes: usize, row: &mut [S]) {
-        self.put(rows, planes, row);
-    }
-}
-
-/// Bitmaps of eight pixels to the value: see [`Sample::export_packed`].
-fn stream_packed<S: Sample>(by_rows: bool, target: &Target, rows: &mut impl PlaneRows, samples: &mut [S]) {
-    let (width, height) = (target.width() as usize, target.height() as usize);
-    let packed = width.div_ceil(8);
-    // Values that are due: of rows that follow one another, those in front of the next row of pixels.
-    let mut due: Vec<i32> = Vec::new();
-    let mut next = 0;
-    for (y, pixels) in samples.chunks_exact_mut(width).enumerate().take(height) {
-        if by_rows {
-            due.clear();
-            next = y;
-        }
-        while due.len() < packed {
-            rows.advance(0, next);
-            due.extend_from_slice(rows.row(0, next));
-            next += 1;
-        }
-        S::export_packed(&due, width, 1, true, pixels);
-        due.drain(..packed);
     }
 }

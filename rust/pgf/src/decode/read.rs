@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
 use super::again::Again;
-use super::invert::{Peaks, Scale, invert, stream};
+use super::export::stream;
+use super::invert::{Peaks, Scale, invert};
 use super::raw::Raw;
 use super::wide::WideRows;
 use crate::bitplane::{BlockDecoder, BlockOutcome, Checks, Ending, announced_planes};
