@@ -54,11 +54,11 @@ impl Damaged<'_> {
             if left == 0 {
                 return;
             }
-            left -= 1;
             // Checks of tokens are told without reading them.
             if self.payload == Payload::Tokens && self.address.first_contradiction(content).is_some() {
                 return;
             }
+            left -= 1;
             let (fit, _) = decoder.planes(self.payload, self.parts, tiles, self.planes, (self.address, content));
             if fit == Fit::Exact {
                 let mut agreeing = 0;
