@@ -59,7 +59,7 @@ pub(crate) struct BlockState {
 pub(crate) struct BlockReader<'c, 'a> {
     contents: &'c Contents<'a>,
     /// Segments by block, each in the order of the stream.
-    by_block: Vec<(usize, usize)>,
+    by_block: Arc<[(usize, usize)]>,
     decoder: PlaneDecoder,
     content: Vec<u8>,
     pub tiles: Tiles,
@@ -132,6 +132,10 @@ impl<'c, 'a> BlockReader<'c, 'a> {
         let mut by_block: Vec<(usize, usize)> =
             contents.segments.iter().enumerate().map(|(i, s)| (s.address.block, i)).collect();
         by_block.sort_unstable();
+        BlockReader::of(contents, trusting, by_block.into())
+    }
+
+    fn of(contents: &'c Contents<'a>, trusting: bool, by_block: Arc<[(usize, usize)]>) -> BlockReader<'c, 'a> {
         BlockReader {
             contents,
             by_block,
@@ -156,7 +160,8 @@ impl<'c, 'a> BlockReader<'c, 'a> {
 
     /// A reader for other blocks, perhaps on another thread.
     pub fn another(&self) -> BlockReader<'c, 'a> {
-        BlockReader { survey: Arc::clone(&self.survey), ..BlockReader::new(self.contents, self.trusting) }
+        let by_block = Arc::clone(&self.by_block);
+        BlockReader { survey: Arc::clone(&self.survey), ..BlockReader::of(self.contents, self.trusting, by_block) }
     }
 
     /// Takes over what a reader of other blocks found.

@@ -10,6 +10,9 @@ use crate::tokens::REST;
 /// Contents longer than this are not corrected: trials grow with the square of the length.
 const MOST_BYTES: usize = 96;
 
+/// Longer ones are not tried with the piece behind them either; no block of those that are corrected takes as many.
+const MOST_JOINED: usize = 1 << 14;
+
 /// Segments below that must agree with a correction; with fewer, too many wrong ones pass.
 const LEAST_WITNESSES: usize = 2;
 
@@ -85,7 +88,7 @@ impl Damaged<'_> {
             tiles.restore(&marks);
         };
         // The marker is an extra or a wrong FF.
-        if self.joined.len() > self.content.len() {
+        if (self.content.len() + 1..=MOST_JOINED).contains(&self.joined.len()) {
             let at = self.content.len();
             let mut trying = self.joined.to_vec();
             let marker = trying.remove(at);

@@ -104,10 +104,14 @@ pub(crate) fn vote(data: &[u8], pieces: &[Piece]) -> Option<(Picture, usize)> {
 /// Most bytes in which two damaged copies of the header may differ for [`mend`] to try.
 const MOST_DIFFERENCES: usize = 6;
 
+/// Damaged copies of the header that are mixed, at most.
+const MOST_MIXED: usize = 64;
+
 /// A header out of two copies that are both wrong, but in different bytes.
 fn mend(data: &[u8], pieces: &[Piece]) -> Option<Picture> {
-    let copies: Vec<&[u8]> =
-        pieces.iter().filter(|p| p.code == code::PICTURE).map(|p| p.rest(data)).filter(|r| r.len() < 32).collect();
+    let copies = pieces.iter().filter(|p| p.code == code::PICTURE).map(|p| p.rest(data)).filter(|r| r.len() < 32);
+    // Pairs of them are tried.
+    let copies: Vec<&[u8]> = copies.take(MOST_MIXED).collect();
     for (i, a) in copies.iter().enumerate() {
         for b in &copies[i + 1..] {
             if a.len() != b.len() {

@@ -11,6 +11,8 @@ pub(crate) fn each<P: Send, S: Send, T: Send>(
     state: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, P) -> T + Sync,
 ) -> (Vec<T>, Vec<S>) {
+    // No more than there are pieces.
+    let threads = threads.min(pieces.size_hint().1.unwrap_or(threads));
     if threads < 2 {
         let mut state = state();
         return (pieces.map(|piece| work(&mut state, piece)).collect(), vec![state]);
@@ -54,6 +56,7 @@ mod tests {
             let (results, seen) = each(threads, 0..100, || 0, count);
             assert_eq!(results, (0..100).map(|n| n * n).collect::<Vec<_>>());
             assert_eq!((seen.len(), seen.iter().sum::<u64>()), (threads.max(1), 100));
+            assert_eq!(each(threads, 0..2, || 0, count).1.len(), threads.clamp(1, 2));
             assert!(each(threads, 0..0, || 0, count).0.is_empty());
         }
     }

@@ -347,18 +347,19 @@ pub(crate) fn forward_row<T: Lift>(row: &mut [T], scratch: &mut [T]) {
     }
     // Every odd sample but the last of an even row has two even neighbours.
     let inner = lows - 1;
-    for (((out, h), a), b) in out_high.iter_mut().zip(&high[..inner]).zip(&low[..inner]).zip(&low[1..]) {
-        *out = T::predict(*h, *a, *b);
+    for ((h, a), b) in high[..inner].iter_mut().zip(&low[..inner]).zip(&low[1..]) {
+        *h = T::predict(*h, *a, *b);
     }
     if highs == lows {
-        out_high[highs - 1] = T::predict_last(high[highs - 1], low[lows - 1]);
+        high[highs - 1] = T::predict_last(high[highs - 1], low[lows - 1]);
     }
-    out_low[0] = T::update_edge(low[0], out_high[0]);
-    for (((out, l), a), b) in out_low[1..].iter_mut().zip(&low[1..]).zip(&out_high[..]).zip(&out_high[1..]) {
+    out_high.copy_from_slice(high);
+    out_low[0] = T::update_edge(low[0], high[0]);
+    for (((out, l), a), b) in out_low[1..].iter_mut().zip(&low[1..]).zip(&high[..]).zip(&high[1..]) {
         *out = T::update(*l, *a, *b);
     }
     if lows > highs {
-        out_low[lows - 1] = T::update_edge(low[lows - 1], out_high[highs - 1]);
+        out_low[lows - 1] = T::update_edge(low[lows - 1], high[highs - 1]);
     }
 }
 

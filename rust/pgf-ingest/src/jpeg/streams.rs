@@ -171,8 +171,12 @@ impl Work {
     pub fn run(&mut self, data: &[u8], streams: &mut [Stream]) {
         self.rarely.astray.iter_mut().for_each(Vec::clear);
         #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2") {
-            // SAFETY: the processor has AVX2 and BMI2.
+        if std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("bmi1")
+            && std::arch::is_x86_feature_detected!("bmi2")
+            && std::arch::is_x86_feature_detected!("lzcnt")
+        {
+            // SAFETY: the processor has all that the function is compiled for.
             #[allow(unsafe_code)]
             unsafe {
                 run_bmi2(self, data, streams);

@@ -123,8 +123,8 @@ impl BlockReader<'_, '_> {
         None
     }
 
-    /// Decodes a content of tokens up to the middle of the first list whose end contradicts what is before it; how many of
-    /// its planes are whole.
+    /// Decodes a content of tokens up to the middle between the first end of a list that contradicts what is before it and
+    /// the end before that; how many of its planes are whole.
     fn before_contradiction(&mut self, segment: &Found, parts: &[Part]) -> usize {
         let mut content = std::mem::take(&mut self.content);
         unstuff(&self.contents.data[segment.content.clone()], &mut content);

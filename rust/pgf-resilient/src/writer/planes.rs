@@ -208,7 +208,8 @@ fn floors(source: &Source<'_>, tops: &[usize], options: &StreamOptions, budget: 
         share.map(of_block).collect::<Vec<_>>()
     };
     let threads = options.num_threads;
-    let mut ahead = each(threads, shares(geometry, threads), Tiles::default, slopes).0.concat();
+    let (ahead, _) = each(threads, shares(geometry, threads), Tiles::default, slopes);
+    let mut ahead: Vec<_> = ahead.into_iter().flatten().collect();
     let first = |(block, below): (usize, &Vec<(f64, f64)>)| {
         let (slope, _) = below.last()?;
         Some(Candidate { slope: *slope, gain: 0.0, bits: 0.0, block, plane: below.len() - 1 })

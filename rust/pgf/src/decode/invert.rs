@@ -180,6 +180,7 @@ fn invert_levels<T: Lift>(
 
 /// Does every piece of work, on so many threads at most.
 fn each<I: Iterator<Item: Send> + Send>(threads: usize, pieces: I, work: impl Fn(I::Item) + Sync) {
+    let threads = threads.min(pieces.size_hint().1.unwrap_or(threads));
     if threads < 2 {
         return pieces.for_each(work);
     }
