@@ -1122,7 +1122,8 @@ def refine(
 ) -> bytes:
     """
     A stream with more detail: up to ``planes`` more planes of every block that meets ``region`` are appended, and the base
-    values that it lacks. A last piece that is cut is replaced by a whole one; else nothing before the end changes.
+    values, palette entries and user data that it lacks (an array brings no palette and no user data). A last piece that is cut
+    is replaced by a whole one; else nothing before the end changes.
 
     Args:
         data: the `.pgfr` stream.

@@ -5,18 +5,18 @@ use std::ops::Range;
 
 use crate::chain::BlockReader;
 use crate::coder::PlaneEncoder;
-use crate::opening::write_bases;
+use crate::opening::{Extras, PALETTE_CHUNK, USER_DIGITS, user_chunks, write_bases, write_extras};
 use crate::pyramid::{Base, Pyramid};
 use crate::reader::{Contents, read};
-use crate::segment::{Address, MOST_PLANES, pieces, write_segment};
+use crate::segment::{Address, MOST_PLANES, code, parse_number, pieces, write_segment};
 use crate::tile::Tiles;
 use crate::wanted::whole;
 use crate::{base, conceal};
 use pgf::{Coefficients, Error, Limits, Rect, Result, Windows};
 
 /// The stream with up to `planes` more planes of every block that meets `region` (`None`: of all), taken from the
-/// coefficients that it was made from, and with the base values that it lacks. Nothing before them changes, but for a last
-/// piece that is cut: a whole one comes in its place.
+/// coefficients that it was made from, and with the base values, palette entries and user data that it lacks. Nothing before
+/// them changes, but for a last piece that is cut: a whole one comes in its place.
 ///
 /// # Errors
 /// As [`decode`](crate::decode); [`Error::Usage`] if the coefficients are of another size, mode, level or quality, or for a
@@ -28,7 +28,16 @@ pub fn refine(
     planes: usize,
     limits: &Limits,
 ) -> Result<Vec<u8>> {
-    let (end, cut) = whole(&read(data, limits)?);
+    let before = read(data, limits)?;
+    let (mut end, cut) = whole(&before);
+    // A short piece of user data is the last if the coefficients have no more of it.
+    if let Some(piece) = before.pieces.last().filter(|p| p.start == end && data[end + 1] == code::USER)
+        && let Some(index) = data[..piece.end].get(end + 2..end + 2 + USER_DIGITS).and_then(parse_number)
+        && let Some(known) = before.user.get(&index)
+        && user_chunks(&coefficients.user_data).get(&index).is_none_or(|chunk| chunk.len() <= known.len())
+    {
+        end = piece.end;
+    }
     let data = &data[..end];
     let contents = read(data, limits)?;
     let picture = contents.picture;
@@ -59,6 +68,7 @@ pub fn refine(
     let (mut codes, mut content) = (Vec::new(), Vec::new());
     let mut out = data.to_vec();
     write_bases(&picture, &lacking(&contents, &bases), &mut out);
+    write_extras(&lacking_extras(&contents, coefficients), &mut out);
     for block in 0..geometry.blocks.len() {
         let parts = geometry.parts_of(block);
         let meets = |area: Rect| {
@@ -115,6 +125,19 @@ fn lacking(contents: &Contents<'_>, bases: &[Base]) -> Vec<Vec<Option<u8>>> {
         out
     };
     contents.bases.iter().zip(bases).map(of_plane).collect()
+}
+
+/// Palette entries in chunks that a stream lacks or has otherwise, and user data in chunks that it lacks or has shorter.
+fn lacking_extras<'a>(contents: &Contents<'_>, coefficients: &'a Coefficients) -> Extras<'a> {
+    let palette = coefficients.palette.as_deref();
+    let mut palette_chunks = contents.palette_known.map(|known| !known);
+    if let (Some(ours), Some(theirs)) = (palette, &contents.palette) {
+        let chunks = ours.chunks(PALETTE_CHUNK).zip(theirs.chunks(PALETTE_CHUNK));
+        palette_chunks.iter_mut().zip(chunks).for_each(|(lacks, (ours, theirs))| *lacks |= ours != theirs);
+    }
+    let mut user = user_chunks(&coefficients.user_data);
+    user.retain(|index, chunk| contents.user.get(index).is_none_or(|known| known.len() < chunk.len()));
+    Extras { note: contents.note, palette, palette_chunks, user }
 }
 
 /// The stream without the pieces that begin at the given bytes.

@@ -7,9 +7,12 @@ use crate::picture::Picture;
 use crate::reader::{Contents, CutChunk};
 use crate::segment::{code, stuff, write_number};
 use pgf::Palette;
+use std::collections::BTreeMap;
 
 /// Palette entries in a piece.
 pub(crate) const PALETTE_CHUNK: usize = 16;
+/// Pieces of a palette.
+pub(crate) const PALETTE_CHUNKS: usize = 256 / PALETTE_CHUNK;
 /// Bytes of user data in a piece.
 pub(crate) const USER_CHUNK: usize = 64;
 /// Digits of the index of a piece of user data.
@@ -19,7 +22,19 @@ pub(crate) const USER_DIGITS: usize = 4;
 pub(crate) struct Extras<'a> {
     pub note: Note,
     pub palette: Option<&'a Palette>,
-    pub user_data: &'a [u8],
+    /// Which chunks of the palette to write.
+    pub palette_chunks: [bool; PALETTE_CHUNKS],
+    /// Chunks of user data.
+    pub user: UserChunks<'a>,
+}
+
+/// Chunks of user data by number.
+pub(crate) type UserChunks<'a> = BTreeMap<usize, &'a [u8]>;
+
+/// User data in chunks. One that is not full says that it is the last.
+pub(crate) fn user_chunks(data: &[u8]) -> UserChunks<'_> {
+    let last = (!data.is_empty() && data.len().is_multiple_of(USER_CHUNK)).then_some(&[][..]);
+    data.chunks(USER_CHUNK).chain(last).enumerate().collect()
 }
 
 /// The pieces before all detail: header, base, the header again, and what else the file holds.
@@ -58,7 +73,8 @@ pub(crate) fn opening_again(contents: &Contents<'_>, picture: &Picture, without:
         })
         .collect();
     let palette = contents.palette.as_deref();
-    opening(picture, &bases, &Extras { note: contents.note, palette, user_data: &contents.user_data })
+    let (palette_chunks, user) = (contents.palette_known, contents.user_chunks());
+    opening(picture, &bases, &Extras { note: contents.note, palette, palette_chunks, user })
 }
 
 pub(crate) fn write_header(picture: &Picture, out: &mut Vec<u8>) {
@@ -85,21 +101,16 @@ pub(crate) fn write_bases(picture: &Picture, bases: &[Vec<Option<u8>>], out: &mu
 }
 
 /// Palette entries and user data in chunks.
-fn write_extras(extras: &Extras<'_>, out: &mut Vec<u8>) {
+pub(crate) fn write_extras(extras: &Extras<'_>, out: &mut Vec<u8>) {
     if let Some(palette) = extras.palette {
-        for (index, entries) in palette.chunks(PALETTE_CHUNK).enumerate() {
+        for (index, entries) in palette.chunks(PALETTE_CHUNK).enumerate().filter(|(i, _)| extras.palette_chunks[*i]) {
             out.extend_from_slice(&[0xFF, code::PALETTE, index as u8]);
             stuff(entries.as_flattened(), out);
         }
     }
-    let data = extras.user_data;
-    if !data.is_empty() {
-        // A chunk that is not full says that it is the last.
-        let last = data.len().is_multiple_of(USER_CHUNK).then_some(&[][..]);
-        for (index, chunk) in data.chunks(USER_CHUNK).chain(last).enumerate() {
-            out.extend_from_slice(&[0xFF, code::USER]);
-            write_number(index, USER_DIGITS, out);
-            stuff(chunk, out);
-        }
+    for (index, chunk) in &extras.user {
+        out.extend_from_slice(&[0xFF, code::USER]);
+        write_number(*index, USER_DIGITS, out);
+        stuff(chunk, out);
     }
 }

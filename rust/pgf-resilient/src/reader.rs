@@ -2,13 +2,13 @@
 
 mod bases;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::base;
 use crate::block::Geometry;
 use crate::note::Note;
-use crate::opening::{PALETTE_CHUNK, USER_CHUNK, USER_DIGITS};
+use crate::opening::{PALETTE_CHUNK, PALETTE_CHUNKS, USER_CHUNK, USER_DIGITS, UserChunks};
 use crate::picture::Picture;
 use crate::segment::{Address, Piece, code, parse_address, parse_number, pieces, pieces_of_all, unstuff};
 use bases::{read_bases, spans};
@@ -62,7 +62,13 @@ pub(crate) struct Contents<'a> {
     pub pieces: Vec<Range<usize>>,
     /// Pieces that no address can be given.
     pub orphans: Vec<Range<usize>>,
+    /// Entries that are not known are zero.
     pub palette: Option<Box<Palette>>,
+    /// Which chunks of the palette are known entirely.
+    pub palette_known: [bool; PALETTE_CHUNKS],
+    /// Chunks of user data by number, whatever is missing between them.
+    pub user: BTreeMap<usize, Vec<u8>>,
+    /// User data up to the first chunk that is missing or short.
     pub user_data: Vec<u8>,
     /// How the `.pgf` file was written.
     pub note: Note,
@@ -179,6 +185,8 @@ fn take_apart<'a>(
         pieces: all.iter().map(|p| p.bytes.clone()).collect(),
         orphans: Vec::new(),
         palette: None,
+        palette_known: [false; PALETTE_CHUNKS],
+        user: BTreeMap::new(),
         user_data: Vec::new(),
         note: Note::rule(&picture),
         faults: Vec::new(),
@@ -191,7 +199,6 @@ fn take_apart<'a>(
     // The end of the stream that a piece is in.
     let end_of = |piece: &Piece| ends[ends.partition_point(|end| *end <= piece.bytes.start)];
     let (mut checked, mut noted) = (0, None);
-    let mut user: HashMap<usize, (Vec<u8>, bool)> = HashMap::new();
     let mut scratch = Vec::new();
     let mut joined = spans.iter().peekable();
     for (i, piece) in all.iter().enumerate() {
@@ -216,11 +223,11 @@ fn take_apart<'a>(
             code::USER => {
                 if let Some(index) = rest.get(..USER_DIGITS).and_then(parse_number) {
                     unstuff(&rest[USER_DIGITS..], &mut scratch);
-                    let (known, cut) = user.entry(index).or_insert_with(|| (scratch.clone(), last));
-                    // The first, unless the end of a stream may cut it.
-                    if *cut && (!last || scratch.len() > known.len()) {
+                    scratch.truncate(USER_CHUNK);
+                    // The longest, as the end of a stream may have cut others; of equals the first.
+                    let known = contents.user.entry(index).or_default();
+                    if scratch.len() > known.len() {
                         known.clone_from(&scratch);
-                        *cut = last;
                     }
                 }
             }
@@ -265,10 +272,9 @@ fn take_apart<'a>(
         }
     }
     read_bases(&mut contents, all, &base_pieces, spans);
-    // User data are in the clear up to the first piece that is missing or short.
     for index in 0.. {
-        let Some((chunk, _)) = user.remove(&index) else { break };
-        contents.user_data.extend_from_slice(&chunk);
+        let Some(chunk) = contents.user.get(&index) else { break };
+        contents.user_data.extend_from_slice(chunk);
         if chunk.len() < USER_CHUNK {
             break;
         }
@@ -286,15 +292,27 @@ pub(crate) fn no_header(data: &[u8]) -> Error {
 
 fn read_palette(contents: &mut Contents<'_>, rest: &[u8], scratch: &mut Vec<u8>) {
     let Some((&index, stuffed)) = rest.split_first() else { return };
+    let index = usize::from(index);
+    let Some(known) = contents.palette_known.get_mut(index) else { return };
     unstuff(stuffed, scratch);
+    let is_whole = scratch.len() >= 4 * PALETTE_CHUNK;
+    // One that is cut says nothing new.
+    if *known && !is_whole {
+        return;
+    }
+    *known |= is_whole;
     let palette = contents.palette.get_or_insert_with(|| Box::new([[0; 4]; 256]));
-    let from = usize::from(index) * PALETTE_CHUNK;
+    let from = index * PALETTE_CHUNK;
     for (entry, bytes) in palette.iter_mut().skip(from).take(PALETTE_CHUNK).zip(scratch.as_chunks::<4>().0) {
         *entry = *bytes;
     }
 }
 
 impl Contents<'_> {
+    pub(crate) fn user_chunks(&self) -> UserChunks<'_> {
+        self.user.iter().map(|(index, chunk)| (*index, &chunk[..])).collect()
+    }
+
     /// Base values that are missing although the stream goes on behind them.
     pub(crate) fn concealed(&self) -> usize {
         let ordered = self.bases.iter().enumerate().flat_map(|(plane, values)| {

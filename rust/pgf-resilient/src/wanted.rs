@@ -7,10 +7,11 @@
 use crate::block::{Geometry, Part, digits_for};
 use crate::chain::{BlockReader, Fate};
 use crate::note::Note;
+use crate::opening::{PALETTE_CHUNK, USER_CHUNK, USER_DIGITS};
 use crate::order::{power_of_four, weight};
 use crate::picture::Picture;
 use crate::reader::{Contents, read};
-use crate::segment::{Address, DETAIL, code, write_address};
+use crate::segment::{Address, DETAIL, code, unstuff, write_address};
 use crate::tile::is_active;
 use crate::{base, conceal};
 use pgf::{Limits, Rect, Result};
@@ -194,6 +195,11 @@ pub(crate) fn whole(contents: &Contents<'_>) -> (usize, Option<Address>) {
     }
     let Some(piece) = contents.pieces.last() else { return (contents.data.len(), None) };
     let rest = &contents.data[piece.start + 2..piece.end];
+    let holds = |at: usize, bytes: usize| {
+        let mut content = Vec::new();
+        unstuff(rest.get(at..).unwrap_or_default(), &mut content);
+        content.len() >= bytes
+    };
     let is_whole = match contents.data[piece.start + 1] {
         code::PICTURE => Picture::parse(rest).is_some_and(|(_, length)| length == rest.len()),
         code::CHECK => rest.len() == 5,
@@ -204,6 +210,9 @@ pub(crate) fn whole(contents: &Contents<'_>) -> (usize, Option<Address>) {
             let begun = contents.cut_chunks.iter().any(|chunk| chunk.bytes == *piece);
             rest.len() >= digits_for(chunks) && !begun
         }
+        code::PALETTE => holds(1, 4 * PALETTE_CHUNK),
+        // A short one is the last, or cut.
+        code::USER => holds(USER_DIGITS, USER_CHUNK),
         // An address that is cut is no segment.
         code => code < DETAIL,
     };

@@ -4,7 +4,7 @@ mod planes;
 
 use crate::block::{Geometry, channel_groups};
 use crate::note::Note;
-use crate::opening::{Extras, opening, write_bases, write_header};
+use crate::opening::{Extras, PALETTE_CHUNKS, opening, user_chunks, write_bases, write_header};
 use crate::order::{Planned, plan};
 use crate::picture::{NO_LIMIT, Payload, Picture, storable_outlier};
 use crate::pyramid::{Base, Pyramid};
@@ -138,7 +138,8 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
     let extras = Extras {
         note: Note::of(coefficients),
         palette: coefficients.palette.as_deref(),
-        user_data: &coefficients.user_data,
+        palette_chunks: [true; PALETTE_CHUNKS],
+        user: user_chunks(&coefficients.user_data),
     };
     let mut out = opening(&picture, &known, &extras);
     let source = Source { picture: &picture, geometry: &geometry, pyramid: &pyramid, bases: &bases };

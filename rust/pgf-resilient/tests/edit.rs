@@ -3,7 +3,9 @@
 mod pictures;
 
 use pgf::{EncodeOptions, Image, Limits, Mode, Rect};
-use pgf_resilient::{DecodeOptions, Payload, StreamOptions, StreamReport, decode, read_coefficients, refine, segments};
+use pgf_resilient::{
+    DecodeOptions, Kind, Payload, StreamOptions, StreamReport, decode, read_coefficients, read_extras, refine, segments,
+};
 
 fn strictly(stream: &[u8]) -> (Image, StreamReport) {
     let options = DecodeOptions { strict: true, ..DecodeOptions::default() };
@@ -33,5 +35,28 @@ fn any_beginning_is_refined() {
                 assert!(after > before - 0.2, "{end} bytes, {region:?}: {before} dB, then {after} dB");
             }
         }
+    }
+}
+
+#[test]
+fn palette_and_user_data_are_completed() {
+    let (stream, extras) = pictures::with_palette();
+    let limits = Limits::default();
+    let (coefficients, _) = read_coefficients(&stream, &DecodeOptions::default()).unwrap();
+    let mut without = coefficients.clone();
+    (without.palette, without.user_data) = (None, Vec::new());
+    let opening = segments(&stream, &limits).unwrap();
+    let opening = opening.iter().find(|s| matches!(s.kind, Kind::Planes { .. })).unwrap().bytes.start;
+    for end in 12..opening + 9 {
+        let beginning = &stream[..end];
+        let refined = refine(beginning, &coefficients, None, 40, &limits).unwrap();
+        assert!(read_extras(&refined, &limits).unwrap() == extras, "{end} bytes");
+        assert!(strictly(&refined).0 == strictly(&stream).0, "{end} bytes");
+        assert!(refine(&refined, &coefficients, None, 40, &limits).unwrap().len() <= refined.len(), "{end} bytes");
+        // An image that has none takes none away.
+        let refined = refine(beginning, &without, None, 1, &limits).unwrap();
+        let user_data = |stream: &[u8]| read_extras(stream, &limits).unwrap().user_data;
+        assert!(user_data(&refined) == user_data(beginning), "{end} bytes");
+        assert!(read_extras(&refine(&refined, &coefficients, None, 40, &limits).unwrap(), &limits).unwrap() == extras);
     }
 }

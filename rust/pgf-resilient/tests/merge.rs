@@ -4,7 +4,8 @@ mod pictures;
 
 use pgf::{EncodeOptions, Image, Limits, Mode, Rect};
 use pgf_resilient::{
-    DecodeOptions, Fate, Kind, Order, Payload, Profile, StreamOptions, StreamReport, decode, merge, remove, segments,
+    DecodeOptions, Fate, Kind, Order, Payload, Profile, StreamOptions, StreamReport, decode, merge, read_extras,
+    remove, rewrite, segments,
 };
 use proptest::prelude::*;
 
@@ -160,6 +161,23 @@ fn a_cut_piece_of_any_stream_is_kept() {
             }
         }
         assert!(kept[0] > 3 && kept[1] > 3, "{kept:?}");
+    }
+}
+
+/// What a stream does not know of palette and user data is not made up, so that a stream that knows it is not overruled.
+#[test]
+fn what_is_cut_of_palette_and_user_data_is_not_made_up() {
+    let (stream, extras) = pictures::with_palette();
+    let opening = segments(&stream, &Limits::default()).unwrap();
+    let opening = opening.iter().find(|s| matches!(s.kind, Kind::Planes { .. })).unwrap().bytes.start;
+    for end in 12..opening + 9 {
+        let repaired = rewrite(&stream[..end], None, &DecodeOptions::default()).unwrap().0;
+        for beginning in [merged(&[&stream[..end]]), repaired] {
+            for streams in [[&stream, &beginning], [&beginning, &stream]] {
+                let all = merged(&[streams[0], streams[1]]);
+                assert!(read_extras(&all, &Limits::default()).unwrap() == extras, "{end} bytes");
+            }
+        }
     }
 }
 

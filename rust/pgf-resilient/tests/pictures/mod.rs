@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use pgf::{EncodeOptions, Image, Mode, SampleType, Samples};
-use pgf_resilient::StreamOptions;
+use pgf_resilient::{Extras, StreamOptions};
 
 /// An 8-bit RGB photograph.
 struct Photograph {
@@ -132,4 +132,14 @@ impl Random {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % n
     }
+}
+
+/// A stream of an indexed picture with a palette and user data, and what it carries.
+pub fn with_palette() -> (Vec<u8>, Extras) {
+    let image = in_mode(&crop(0, 0, 2, 32, 24), Mode::Indexed, 0);
+    let palette = std::array::from_fn(|i| [255 - i as u8, (i * 7) as u8, 255, i as u8]);
+    let user_data: Vec<u8> = (0..400).map(|i| (255 - i / 3) as u8).collect();
+    let encode = EncodeOptions { palette: Some(&palette), user_data: &user_data, ..EncodeOptions::default() };
+    let stream = pgf_resilient::encode(&image.as_ref(), &encode, &StreamOptions::default()).unwrap();
+    (stream, Extras { palette: Some(Box::new(palette)), user_data, roi: false })
 }
