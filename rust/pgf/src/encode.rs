@@ -460,7 +460,7 @@ pub(crate) fn collect_part<T: Coefficient>(
             let (buffer, _, _, hl) = layout.band(0, run.level, Band::HL);
             let (_, _, _, lh) = layout.band(0, run.level, Band::LH);
             let data = &plane.buffers[buffer];
-            for (value, (is_lh, x, y)) in out.iter_mut().zip(interleaved(run).skip(from)) {
+            for (value, (is_lh, x, y)) in out.iter_mut().zip(interleaved(run, from)) {
                 *value = if is_lh { lh.row(data, y)[x] } else { hl.row(data, y)[x] };
             }
         }

@@ -380,13 +380,15 @@ pub(crate) fn scatter<T: Coefficient>(
     });
 }
 
-/// Positions of an interleaved run (format section 17): `(is LH, x, y)` of every value, in order.
-pub(crate) fn interleaved(run: &Run) -> impl Iterator<Item = (bool, usize, usize)> {
+/// Positions of an interleaved run (format section 17): `(is LH, x, y)` of its values from `from` on, in order.
+pub(crate) fn interleaved(run: &Run, from: usize) -> impl Iterator<Item = (bool, usize, usize)> {
     let (width, height) = (run.width as usize, run.height as usize);
     // Columns of HL, rows of LH; LH may have one more column, HL one more row.
     let (columns, rows) = (width / 2, height / 2);
     let extra_column = width % 2 == 1;
-    let common = (0..rows).step_by(4).flat_map(move |block_y| {
+    // Every row of both has `width` values: the four rows at a time that lie in front are not gone through.
+    let top = from / width.max(1) / 4 * 4;
+    let common = (top..rows).step_by(4).flat_map(move |block_y| {
         // The block that is cropped exists even when nothing but the extra column of LH is left for it.
         (0..=columns / 4).flat_map(move |block| {
             let first = 4 * block;
@@ -399,7 +401,7 @@ pub(crate) fn interleaved(run: &Run) -> impl Iterator<Item = (bool, usize, usize
         })
     });
     let extra_row = (height % 2 == 1).then(|| (0..columns).map(move |x| (false, x, rows)));
-    common.chain(extra_row.into_iter().flatten())
+    common.chain(extra_row.into_iter().flatten()).skip(from - top * width)
 }
 
 /// The part of the runs of a group that a macroblock holds: `(run, first value of the run, first value of the block,
@@ -462,6 +464,21 @@ mod tests {
             listed.sort_unstable();
             expected.sort_unstable();
             assert_eq!(listed, expected, "{low} and {high} in {tiles} tiles");
+        }
+    }
+
+    #[test]
+    fn interleaved_runs_begin_anywhere() {
+        for (width, height) in [(1, 1), (1, 9), (2, 8), (3, 17), (7, 4), (8, 5), (9, 6), (16, 31), (33, 12)] {
+            let (w, h) = (width as usize, height as usize);
+            let count = (w / 2) * h.div_ceil(2) + w.div_ceil(2) * (h / 2);
+            let kind = Kind::Interleaved;
+            let run = Run { plane: 0, level: 1, kind, x: 0, y: 0, width, height, start: 0, count: count as u64 };
+            let all: Vec<_> = interleaved(&run, 0).collect();
+            assert_eq!(all.len(), count);
+            for from in 0..count {
+                assert!(interleaved(&run, from).eq(all[from..].iter().copied()), "{width} x {height} from {from}");
+            }
         }
     }
 

@@ -165,16 +165,6 @@ pub(super) fn read_planes<'a>(
             report.repaired = mended.repaired.iter().zip(&wanted).filter(|(r, w)| **r && **w).count() as u64;
             report.truncated = mended.truncated;
             report.bytes_used = report.bytes_used.max(mended.end.min(data.len()));
-            let attempt = Attempt {
-                data,
-                header,
-                order: &order,
-                blocks: &blocks,
-                wanted: &wanted,
-                layouts: &layouts,
-                target,
-                threads,
-            };
             read = Some(attempt.decode(&places, width, checks, &mut outcomes));
         }
     }
@@ -370,7 +360,7 @@ impl<'d> Attempt<'_, 'd> {
                     let (buffer, hl_x, hl_y, hl) = layout.band(self.target.level, run.level, Band::HL);
                     let (_, lh_x, lh_y, lh) = layout.band(self.target.level, run.level, Band::LH);
                     let data = &mut planes[plane].buffers[buffer];
-                    for (value, (is_lh, x, y)) in values.iter().zip(interleaved(run).skip(from)) {
+                    for (value, (is_lh, x, y)) in values.iter().zip(interleaved(run, from)) {
                         let (frame, x0, y0) = if is_lh { (&lh, lh_x, lh_y) } else { (&hl, hl_x, hl_y) };
                         if x >= x0 && x < x0 + frame.width && y >= y0 && y < y0 + frame.height {
                             frame.row_mut(data, y - y0)[x - x0] = *value;
