@@ -72,6 +72,16 @@ const FOR_A_BYTE: usize = 64;
 /// For every base value of a stream, with the blocks at its place. There are few, but in pictures of a few rows or columns.
 const FOR_A_BASE_VALUE: usize = 200;
 
+/// For every sample of the rows that are inverted in 32 bits at a time, where a picture needs them.
+const FOR_A_WINDOW_SAMPLE: usize = 5;
+/// So many at most: a window of each level.
+const WINDOW_ROWS: usize = 128;
+
+/// What a picture takes however high it is: in those of few rows it is more than the planes.
+fn for_windows(image: &pgf::Image) -> usize {
+    FOR_A_WINDOW_SAMPLE * image.width as usize * image.channels * WINDOW_ROWS.min(image.height as usize)
+}
+
 impl Trial<'_> {
     fn input(&mut self, container: Container) -> Vec<u8> {
         let data = container.input(&mut self.random, self.sources);
@@ -126,7 +136,8 @@ fn stream_decode(trial: &mut Trial<'_>) {
     let picture = pgf_resilient::read_picture(&data).expect("it was decoded");
     let flat = picture.header.levels == 0 && matches!(image.samples, Samples::U8(_));
     let times = if flat && (picture.deep || !report.clean()) { TIMES_OF_DEEP_SAMPLES } else { TIMES };
-    trial.within_memory(peak, &image.samples, times, FOR_A_STREAM + FOR_A_BASE_VALUE * report.base_total);
+    let more = FOR_A_STREAM + FOR_A_BASE_VALUE * report.base_total + for_windows(&image);
+    trial.within_memory(peak, &image.samples, times, more);
 }
 
 fn stream_look(trial: &mut Trial<'_>) {
@@ -377,7 +388,7 @@ fn file_decode(trial: &mut Trial<'_>) {
     let Ok((image, report)) = decoded else { return };
     assert_eq!(image.samples.as_ref().len(), image.width as usize * image.height as usize * image.channels);
     assert_eq!(report.intact + report.partial + report.missing, report.macroblocks, "{report:?}");
-    trial.within_memory(peak, &image.samples, TIMES, FOR_A_FILE);
+    trial.within_memory(peak, &image.samples, TIMES, FOR_A_FILE + for_windows(&image));
 }
 
 fn file_header(trial: &mut Trial<'_>) {
