@@ -1,6 +1,8 @@
 //! The small check of a content. Packed: the bits that the planes leave unused in the last byte depend on all other bits
 //! and on the address. Tokens: which of six bytes ends a list depends on the bytes before it and on the address.
 
+use std::ops::Range;
+
 use crate::tokens::{REST, RESTS};
 
 /// FNV-1a, 32 bits.
@@ -62,15 +64,16 @@ impl Check {
         self.with_all(&content[..at]).last_byte(low, used)
     }
 
-    /// The first list of a content of tokens whose end contradicts the bytes before it.
-    pub fn first_contradiction(self, content: &[u8]) -> Option<usize> {
-        let (mut check, mut lists) = (self, 0);
-        for byte in content {
+    /// The first end of a list in a content of tokens that contradicts the bytes before it, and, as the start of the range,
+    /// the end before that, or 0.
+    pub fn first_contradiction(self, content: &[u8]) -> Option<Range<usize>> {
+        let (mut check, mut before) = (self, 0);
+        for (at, byte) in content.iter().enumerate() {
             if *byte >= REST {
                 if *byte != check.rest() {
-                    return Some(lists);
+                    return Some(before..at);
                 }
-                lists += 1;
+                before = at;
             }
             check = check.with(*byte);
         }

@@ -5,7 +5,6 @@ use crate::check::Check;
 use crate::coder::{Fit, PlaneDecoder};
 use crate::picture::Payload;
 use crate::tile::{Classes, Mark, Tiles, is_active};
-use crate::tokens::REST;
 
 /// Contents longer than this are not corrected: trials grow with the square of the length.
 const MOST_BYTES: usize = 96;
@@ -131,13 +130,11 @@ impl Damaged<'_> {
 
     /// Behind the last byte that can be wrong: in tokens the first list that its check contradicts is the last.
     fn suspect(&self) -> usize {
-        let all = self.content.len();
-        let list = match self.payload {
+        let contradiction = match self.payload {
             Payload::Packed => None,
             Payload::Tokens => self.address.first_contradiction(self.content),
         };
-        let mut ends = self.content.iter().enumerate().filter(|(_, byte)| **byte >= REST);
-        list.and_then(|list| ends.nth(list)).map_or(all, |(at, _)| at + 1)
+        contradiction.map_or(self.content.len(), |lists| lists.end + 1)
     }
 }
 

@@ -6,7 +6,6 @@ use crate::coder::Fit;
 use crate::picture::Payload;
 use crate::reader::Found;
 use crate::segment::{Address, check_of, unstuff};
-use crate::tokens::REST;
 
 impl BlockReader<'_, '_> {
     /// Finds the beginning of a block; its state, the next plane, and the segment if its check contradicts.
@@ -129,10 +128,8 @@ impl BlockReader<'_, '_> {
         let mut content = std::mem::take(&mut self.content);
         unstuff(&self.contents.data[segment.content.clone()], &mut content);
         let check = check_of(&self.contents.picture, &self.contents.geometry, &segment.address);
-        let ends = content.iter().enumerate().filter(|(_, byte)| **byte >= REST).map(|(at, _)| at);
-        let mut ends = std::iter::once(0).chain(ends).skip(check.first_contradiction(&content).unwrap_or(0));
-        if let (Some(from), Some(to)) = (ends.next(), ends.next()) {
-            content.truncate(from.midpoint(to));
+        if let Some(lists) = check.first_contradiction(&content) {
+            content.truncate(lists.start.midpoint(lists.end));
         }
         let (_, whole) = self.decode(&content, parts, segment.address);
         self.content = content;
