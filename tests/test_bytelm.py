@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 import pgfrs
 from material import REPOSITORY
+from pgfrs.llm import jpeg
+from pgfrs.llm.positions import NEXT
 
 FOLDER = REPOSITORY / "examples" / "bytelm"
 NEEDED = ("torch", "sklearn", "skimage")
@@ -78,7 +80,7 @@ def test_flat_streams_keep_base_and_planes(codings: ModuleType, image: NDArray[n
 @pytest.mark.parametrize("large", [False, True])
 def test_the_example_in_small(tmp_path: Path, large: bool) -> None:
     """Runs of two steps, with the large setting of a narrower model; then the same command does nothing again."""
-    names = ["jpeg", "tokens", "digits-tokens", "infill"]
+    names = ["jpeg", "tokens", "tokens-told", "digits-tokens", "digits-jpeg-told", "infill", "infill-told"]
     command = [sys.executable, str(FOLDER / "run.py"), "--out", str(tmp_path), "--jobs", "1", "--seeds", "1"]
     command += ["--steps", "2", "--crops", "12", "--only", ",".join(names), "--device", "cpu"]
     if large:
@@ -94,7 +96,7 @@ def test_the_example_in_small(tmp_path: Path, large: bool) -> None:
         assert record["settings"]["width"] == (48 if large else 96)
         assert record["curve"][-1]["step"] == 2 and record["curve"][-1]["bits"] > 0
     results = json.loads((tmp_path / "results.json").read_text())
-    assert set(results) == {"jpeg", "tokens"}
+    assert set(results) == {"jpeg", "tokens", "tokens-told"}
     for name in results:
         (run,) = results[name]["of_runs"]
         assert 0.5 < run["bits_per_pixel"] < 3 and 0 <= run["decode"] <= 1
@@ -102,7 +104,7 @@ def test_the_example_in_small(tmp_path: Path, large: bool) -> None:
     assert masked["masked_legal"] == 1
     text = (tmp_path / "tables.md").read_text()
     assert "| tokens |" in text
-    assert len((tmp_path / "infill.md").read_text().splitlines()) == 4
+    assert len((tmp_path / "infill.md").read_text().splitlines()) == 6
     on_digits = json.loads((tmp_path / "digits.json").read_text())["tokens"]
     (run,) = on_digits["runs"]
     assert on_digits["told"]["1.0"] > 0.85 > on_digits["told"]["0.1"]
@@ -110,6 +112,26 @@ def test_the_example_in_small(tmp_path: Path, large: bool) -> None:
     assert "| held out | tokens |" in (tmp_path / "digits.md").read_text()
     for plot in ("curves.png", "cuts.png", "samples.png", "digits-cuts.png", "digits.png"):
         assert (tmp_path / plot).stat().st_size > 5000
+
+
+def test_where_the_bytes_of_jpeg_stand(image: NDArray[np.uint8]) -> None:
+    """A restart marker is due exactly where one stands, so every code before it was read as it is."""
+    module("codings")
+    where = module("where")
+    stream = jpeg.encode(image)
+    found = where.follower("jpeg-told").advance(stream)
+    scan = stream.index(b"\xff\xda")
+    start = scan + 2 + stream[scan + 3]
+    restarts = [n for n in range(start, len(stream) - 1) if stream[n] == 0xFF and stream[n + 1] != 0]
+    assert len(restarts) == (9 if image.ndim == 3 else 36)
+    due = {n + 1 for n in range(start - 1, len(stream) - 1) if NEXT[found[n, 0]] == "marker"}
+    assert due == set(restarts)
+    content = found[found[:, 0] == NEXT.index("content")]
+    assert content[:, 5].max() == 44 and set(content[:, 1]) == ({0, 1, 2} if image.ndim == 3 else {0})
+    rng = np.random.default_rng(0)
+    for _ in range(50):  # whatever a model writes
+        noise = stream[: int(rng.integers(0, start + 40))] + rng.integers(0, 256, 60, np.uint8).tobytes()
+        assert where.JpegPositions().advance(noise).shape == (len(noise), 7)
 
 
 @pytest.mark.parametrize(("side", "quality"), [(48, 0), (77, 3), (128, 4), (200, 5)])

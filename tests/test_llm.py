@@ -24,6 +24,7 @@ from material import REPOSITORY
 from pgfrs.cli import cli
 from pgfrs.corpus import FOR_MODELS, Recipe, convert
 from pgfrs.llm import BYTES, EVABYTE, Ids, from_ids, jpeg, samples, to_ids
+from pgfrs.llm.positions import of_sample
 from pgfrs.llm.samples import Part, Sample
 from pgfrs.llm.shards import IGNORED, captioned, pack, packed, pictures, shard_names
 from test_corpus import make_parquet, make_tars, photographs  # noqa: F401 - a fixture
@@ -409,6 +410,22 @@ def test_packing_divides_or_keeps_samples_whole() -> None:
         next(pack(made, 0))
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_packing_keeps_positions_beside_their_ids(stream: bytes, whole: bool) -> None:
+    made = [samples.full(stream[:n]) for n in (500, 300, 900)]
+    sequences = list(pack(made, 400, ids=EVABYTE, whole=whole, positions=True))
+    values, documents, found = (
+        np.concatenate([sequence[name] for sequence in sequences]) for name in ("input_ids", "documents", "positions")
+    )
+    assert found.shape == (len(values), 7)
+    assert (found[documents == -1] == -1).all()
+    for number, sample in enumerate(made):
+        ids = sample.ids(EVABYTE)
+        expected = of_sample(sample, EVABYTE)[: 400 if whole else None]
+        np.testing.assert_array_equal(values[documents == number], ids[: len(expected)])
+        np.testing.assert_array_equal(found[documents == number], expected)
+
+
 def middles(picture: Any, seed: int) -> Sample:
     return samples.fill_in_the_middle(picture.data, seed)
 
@@ -475,9 +492,10 @@ def test_torch_loads_every_picture_once(shards: Path, workers: int) -> None:
     expected = sum(len(picture.data) for picture in pictures(shards))
     starts = bytes_ = 0
     for rank in range(2):
-        dataset = PackedShards(shards, 256, ids=EVABYTE, make=whole, seed=5, rank=rank, world=2)
+        dataset = PackedShards(shards, 256, ids=EVABYTE, make=whole, seed=5, rank=rank, world=2, positions=True)
         for batch in DataLoader(dataset, batch_size=3, num_workers=workers):
             assert batch["input_ids"].shape[1] == 256 and batch["input_ids"].shape == batch["labels"].shape
+            assert batch["positions"].shape == (*batch["input_ids"].shape, 7)
             starts += int((batch["input_ids"] == EVABYTE.bos).sum())
             bytes_ += int((batch["input_ids"] >= 64).sum())
     assert (starts, bytes_) == (30, expected)

@@ -21,6 +21,8 @@ ENCODINGS = ("jpeg", "pgf", "packed", "tokens", "pnm")
 CHANGES = ("levels", "flat", "chunks")
 QUALITIES = range(3, 11)
 SMALL = 8
+#: Ends the name of an encoding whose model is told where its bytes stand (where.py).
+TOLD = "-told"
 #: Damaged headers may claim anything.
 LIMITS = pgfrs.Limits(max_pixels=1 << 16)
 Pixels = NDArray[np.uint8]
@@ -100,6 +102,7 @@ def encode(pixels: Pixels) -> dict[str, bytes]:
 
 def decode(name: str, stream: bytes, shape: tuple[int, ...]) -> Pixels:
     """Pixels of the given shape of whole, cut and damaged streams; raises ValueError where there is no such picture."""
+    name = name.removesuffix(TOLD)
     if name == "jpeg":
         pixels = jpeg.decode(stream)
     elif name == "pnm":

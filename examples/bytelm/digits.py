@@ -20,13 +20,14 @@ import data
 import measure
 import pgfrs
 from pgfrs.llm import jpeg
+from where import baseline, coding, follower
 
 #: Of the sides 32, 40, 48 and 80 that whose streams hold the fewest base values.
 EDGE = 40
 #: One quality for all digits, that at which streams of the PSNR of JPEG are shortest.
 QUALITY = 5
 COPIES = 16
-ENCODINGS = ("jpeg", "packed", "tokens")
+ENCODINGS = ("jpeg", "packed", "tokens", "jpeg-told", "tokens-told")
 #: Of each digit as many are written.
 EACH = 10
 #: Ways to write: free, with the header given, so at a lower temperature, under the mask of legal bytes.
@@ -63,14 +64,14 @@ def run(out: Path, crops: int, encoding: str, seed: int, settings: Any, device: 
     from model import ByteModel, sample, sequence, train
 
     pictures = prepare(out, crops)
-    training = [(picture.label, streams[encoding]) for picture, streams in pictures["train"]]
-    held_out = [(picture.label, streams[encoding]) for picture, streams in pictures["held_out"]]
+    training = [(picture.label, streams[coding(encoding)]) for picture, streams in pictures["train"]]
+    held_out = [(picture.label, streams[coding(encoding)]) for picture, streams in pictures["held_out"]]
 
     def draw(rng: np.random.Generator) -> NDArray[np.int64]:
-        return sequence(*training[rng.integers(len(training))])
+        return sequence(*training[rng.integers(len(training))], follower(encoding))
 
     def probe(model: ByteModel) -> dict[str, float]:
-        return {"bits": float(np.mean(measure.total_bits(model, held_out[:100])))}
+        return {"bits": float(np.mean(measure.total_bits(model, encoding, held_out[:100])))}
 
     model, curve = train(draw, settings, seed, probe, device)
     labels = [label for label in range(10) for _ in range(EACH)]
@@ -82,17 +83,18 @@ def run(out: Path, crops: int, encoding: str, seed: int, settings: Any, device: 
             continue
         mask = measure.Mask(len(labels)) if way == "masked" else None
         given = header if way in ("given", "cool") else b""
-        streams = sample(model, labels, most, seed, mask, given, COOL if way == "cool" else 1.0)
+        told = [one for _ in labels if (one := follower(encoding))]
+        streams = sample(model, labels, most, seed, mask, given, COOL if way == "cool" else 1.0, told)
         found[way] = [[label, stream.hex()] for label, stream in zip(labels, streams, strict=True)]
     return found | {"model": model}
 
 
 def judged(model: Any, out: Path, encoding: str) -> dict[str, Any]:
     """Bits of held-out digits, and, for `.pgfr`, of their parts."""
-    from model import bits, sequence
+    from model import bits
 
-    held_out = [(picture.label, streams[encoding]) for picture, streams in prepare(out)["held_out"]]
-    rows = bits(model, [sequence(*pair) for pair in held_out])
+    held_out = [(picture.label, streams[coding(encoding)]) for picture, streams in prepare(out)["held_out"]]
+    rows = bits(model, measure.sequences(encoding, held_out))
     found: dict[str, Any] = {"bits": float(np.mean([row.sum() for row in rows]))}
     if encoding in measure.PGFR:
         found["parts"] = measure.parts([(stream, row) for (_, stream), row in zip(held_out, rows, strict=True)])
@@ -113,7 +115,7 @@ def report(out: Path) -> dict[str, Any]:
     classifier = measure.DigitClassifier(EDGE)
     results: dict[str, Any] = {}
     for name in there:
-        real = [(picture.label, streams[name]) for picture, streams in held_out]
+        real = [(picture.label, streams[coding(name)]) for picture, streams in held_out]
         pixels = [codings.decode(name, stream, (EDGE, EDGE)) for _, stream in real]
         results[name] = {
             "bytes": float(np.mean([len(stream) for _, stream in real])),
@@ -153,8 +155,8 @@ def report(out: Path) -> dict[str, Any]:
                     f"{results[name]['bytes']:.0f}",
                     spread(of(name, "bits"), 0),
                     "-"
-                    if name == "jpeg" or "jpeg" not in results
-                    else f"{100 * (np.mean(of(name, 'bits')) / np.mean(of('jpeg', 'bits')) - 1):.1f} %",
+                    if name == (other := baseline(name)) or other not in results
+                    else f"{100 * (np.mean(of(name, 'bits')) / np.mean(of(other, 'bits')) - 1):.1f} %",
                     spread(of(name, "free", "decode"), 2),
                     spread(of(name, "given", "decode"), 2),
                     spread(of(name, "masked", "legal"), 2),

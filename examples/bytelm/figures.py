@@ -19,15 +19,26 @@ import numpy as np
 import codings
 import data
 import measure
+import where
 from codings import CHANGES, ENCODINGS
+from where import coding
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-ALL = (*ENCODINGS, *CHANGES)
-COLOURS = dict(
-    zip(ALL, ["#c0392b", "#7f8c8d", "#2980b9", "#27ae60", "#bbbbbb", "#16a085", "#8e44ad", "#d68910"], strict=True)
-)
+ALL = (*ENCODINGS, *CHANGES, *(name + codings.TOLD for name in ("jpeg", "tokens")))
+COLOURS = {
+    "jpeg": "#c0392b",
+    "pgf": "#7f8c8d",
+    "packed": "#2980b9",
+    "tokens": "#27ae60",
+    "pnm": "#bbbbbb",
+    "levels": "#16a085",
+    "flat": "#8e44ad",
+    "chunks": "#d68910",
+    "jpeg-told": "#f1948a",
+    "tokens-told": "#145a32",
+}
 
 
 def spread(values: Iterable[float], digits: int = 3) -> str:
@@ -68,12 +79,14 @@ def report(out: Path, held_out: list[Any]) -> None:
     there = [name for name in ALL if name in runs]
     classifier = measure.DigitClassifier()
     real = {
-        name: [(picture.label, streams[name]) for picture, streams in held_out if picture.label != data.PHOTOGRAPH]
+        name: [
+            (picture.label, streams[coding(name)]) for picture, streams in held_out if picture.label != data.PHOTOGRAPH
+        ]
         for name in ALL
     }
     results: dict[str, Any] = {}
     for name in there:
-        photographs = [(p, s[name]) for p, s in held_out if p.label == data.PHOTOGRAPH]
+        photographs = [(p, s[coding(name)]) for p, s in held_out if p.label == data.PHOTOGRAPH]
         results[name] = {
             "runs": len(runs[name]),
             "psnr": float(
@@ -81,7 +94,7 @@ def report(out: Path, held_out: list[Any]) -> None:
             ),
             "bytes": float(np.mean([len(s) for _, s in photographs])),
             "real_digits": measure.digits_when_cut(classifier, name, real[name]),
-            "real_damage": measure.damaged(classifier, name, [(p.label, s[name]) for p, s in held_out], 0),
+            "real_damage": measure.damaged(classifier, name, [(p.label, s[coding(name)]) for p, s in held_out], 0),
             "of_runs": [of_run(classifier, name, run) for run in runs[name]],
         }
     (out / "results.json").write_text(json.dumps(results, indent=1))
@@ -119,9 +132,10 @@ def tables(results: dict[str, Any], runs: dict[str, list[dict[str, Any]]], there
         return [run[key] for run in results[name]["of_runs"] if key in run]
 
     def against_jpeg(name: str, key: str) -> str:
-        """Per cent more or less, of the runs with the same seed."""
-        pairs = list(zip(of(name, key), of("jpeg", key) if "jpeg" in results else [], strict=False))
-        return "-" if name == "jpeg" or not pairs else spread((100 * (a / b - 1) for a, b in pairs), 1) + " %"
+        """Per cent more or less, of the runs with the same seed; of models that are told, against JPEG's that is."""
+        other = where.baseline(name)
+        pairs = list(zip(of(name, key), of(other, key) if other in results else [], strict=False))
+        return "-" if name == other or not pairs else spread((100 * (a / b - 1) for a, b in pairs), 1) + " %"
 
     yield "Bits of held-out photographs, 48 x 48 pixels; mean ± standard deviation over runs:"
     yield table(

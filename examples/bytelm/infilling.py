@@ -19,6 +19,7 @@ import codings
 import data
 import pgfrs
 from pgfrs.llm import samples
+from pgfrs.llm.positions import Positions, of_sample
 
 EDGE = 128
 #: Levels of which a tile is taken out.
@@ -48,17 +49,21 @@ def prepare(out: Path, crops: int) -> dict[str, list[bytes]]:
 def run(out: Path, crops: int, seed: int, settings: Any, device: str) -> dict[str, Any]:
     """Train on streams as they are, with both sides of a removed tile and with the prefix only, in equal parts."""
     from model import ByteModel, bits, sequence, train
+    from where import follower
+
+    told: bool = settings.told
+    name = "tokens" + (codings.TOLD if told else "")
 
     streams = prepare(out, crops)
     held_out = [case for stream in streams["held_out"] for case in _cases(stream)]
-    plain = [sequence(data.PHOTOGRAPH, stream) for stream in streams["held_out"][:12]]
+    plain = [sequence(data.PHOTOGRAPH, stream, follower(name)) for stream in streams["held_out"][:12]]
 
     def draw(rng: np.random.Generator) -> NDArray[np.int64]:
         stream, choice = streams["train"][rng.integers(len(streams["train"]))], int(rng.integers(3))
         if choice == 0:
-            return sequence(data.PHOTOGRAPH, stream)
+            return sequence(data.PHOTOGRAPH, stream, follower(name))
         sample = samples.infill(stream, int(rng.integers(2**31)))
-        return _ids(sample, suffix=choice == 1)
+        return _ids(sample, told, suffix=choice == 1)
 
     def probe(model: ByteModel) -> dict[str, float]:
         return {"bits": float(np.mean([row.sum() for row in bits(model, plain)]))}
@@ -71,9 +76,9 @@ def run(out: Path, crops: int, seed: int, settings: Any, device: str) -> dict[st
         for number, sample in enumerate(cases):
             # The next case may be of the same picture; one half a round away is not.
             other = cases[(number + len(cases) // 2) % len(cases)]
-            sequences["both"].append(_ids(sample))
-            sequences["prefix"].append(_ids(sample, suffix=False))
-            sequences["shuffled"].append(_ids(samples.Sample((*other.parts[:-1], sample.parts[-1]))))
+            sequences["both"].append(_ids(sample, told))
+            sequences["prefix"].append(_ids(sample, told, suffix=False))
+            sequences["shuffled"].append(_ids(samples.Sample((*other.parts[:-1], sample.parts[-1])), told))
         lengths = [len(sample.section("middle")) for sample in cases]
         found[str(level)] = {"bytes": lengths} | {
             # The middle stands last, before the end mark.
@@ -93,28 +98,31 @@ def _cases(stream: bytes) -> list[tuple[int, samples.Sample]]:
     ]
 
 
-def _ids(sample: samples.Sample, *, suffix: bool = True) -> NDArray[np.int64]:
-    from model import LABELS, MARKS
+def _ids(sample: samples.Sample, told: bool, *, suffix: bool = True) -> NDArray[np.int64]:
+    from model import LABELS, MARKS, beside
 
     if not suffix:
         pairs = itertools.pairwise((samples.Part("prefix"), *sample.parts))
         sample = samples.Sample(tuple(part for before, part in pairs if before.content != "suffix"))
-    return np.concatenate([[LABELS[data.PHOTOGRAPH]], sample.ids(MARKS)])
+    ids = np.concatenate([[LABELS[data.PHOTOGRAPH]], sample.ids(MARKS)])
+    if not told:
+        return ids
+    return beside(ids, np.concatenate([Positions().position()[None], of_sample(sample, MARKS)]))
 
 
-def table_of(runs: list[dict[str, Any]]) -> str:
-    """Bits of the removed tiles, mean of held-out pictures."""
+def table_of(by_name: dict[str, list[dict[str, Any]]]) -> str:
+    """Bits of the removed tiles, mean of held-out pictures, of runs by name."""
     from figures import spread, table
 
     rows = []
-    for level in map(str, LEVELS):
-        found = [run["infill"][level] for run in runs]
-        told = [spread((float(np.mean(one[name])) for one in found), 1) for name in CONTEXTS]
+    for name, level in ((name, str(level)) for name in sorted(by_name) for level in LEVELS):
+        found = [run["infill"][level] for run in by_name[name]]
+        bits = [spread((float(np.mean(one[context])) for one in found), 1) for context in CONTEXTS]
         less = [
-            spread((100 * (np.sum(one["both"]) / np.sum(one[name]) - 1) for one in found), 1) + " %"
-            for name in CONTEXTS[1:]
+            spread((100 * (np.sum(one["both"]) / np.sum(one[context]) - 1) for one in found), 1) + " %"
+            for context in CONTEXTS[1:]
         ]
         tiles, size = len(found[0]["bytes"]), float(np.mean(found[0]["bytes"]))
-        rows.append([level, str(len(runs)), str(tiles), f"{size:.0f}", *told, *less])
-    heads = ["level", "runs", "tiles", "bytes", "both sides", "prefix only", "another picture's"]
+        rows.append([name, level, str(len(found)), str(tiles), f"{size:.0f}", *bits, *less])
+    heads = ["runs of", "level", "runs", "tiles", "bytes", "both sides", "prefix only", "another picture's"]
     return table([*heads, "both against prefix", "against another's"], rows)

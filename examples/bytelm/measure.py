@@ -17,18 +17,23 @@ from data import PHOTOGRAPH, SIDE
 from model import ByteModel, bits, sequence
 from pgfrs.damage import damage
 from pgfrs.llm import Ids
+from where import coding, follower
 
 Labelled = Sequence[tuple[int, bytes]]
-PGFR = ("packed", "tokens", "levels", "flat", "chunks")
+PGFR = ("packed", "tokens", "tokens-told", "levels", "flat", "chunks")
 #: Encodings whose legal bytes are known.
-MASKED = ("packed", "tokens", "levels")
+MASKED = ("packed", "tokens", "tokens-told", "levels")
 SHARES = (0.1, 0.25, 0.5, 1.0)
 EDITS = (1, 3, 10)
 
 
-def total_bits(model: ByteModel, pictures: Labelled) -> list[float]:
+def sequences(encoding: str, pictures: Labelled) -> list[NDArray[np.int64]]:
+    return [sequence(label, stream, follower(encoding)) for label, stream in pictures]
+
+
+def total_bits(model: ByteModel, encoding: str, pictures: Labelled) -> list[float]:
     """Bits of each stream and its end."""
-    return [float(row.sum()) for row in bits(model, [sequence(label, stream) for label, stream in pictures])]
+    return [float(row.sum()) for row in bits(model, sequences(encoding, pictures))]
 
 
 def kind_of(label: int) -> str:
@@ -42,7 +47,7 @@ def shape_of(label: int, edge: int = SIDE) -> tuple[int, ...]:
 
 def held_out(model: ByteModel, encoding: str, pictures: Labelled) -> dict[str, Any]:
     """Per kind of picture: bits a picture and a pixel, bytes, and, for `.pgfr`, where the bits are."""
-    rows = bits(model, [sequence(label, stream) for label, stream in pictures])
+    rows = bits(model, sequences(encoding, pictures))
     found: dict[str, Any] = {}
     for kind in ("photographs", "digits"):
         chosen = [(stream, row) for (label, stream), row in zip(pictures, rows, strict=True) if kind_of(label) == kind]
@@ -86,7 +91,7 @@ def places(stream: bytes) -> dict[str, list[int]]:
 
 def header(encoding: str, stream: bytes) -> bytes:
     """The bytes that say how large the picture is and how it is coded."""
-    if encoding == "jpeg":
+    if coding(encoding) == "jpeg":
         scan = stream.index(b"\xff\xda")
         return stream[: scan + 2 + stream[scan + 3]]
     return stream[: {"pgf": 24, "pnm": 11}.get(encoding, 12)]
@@ -112,7 +117,7 @@ def decodes(encoding: str, label: int, stream: bytes, edge: int = SIDE) -> bool:
 
 def legal(encoding: str, label: int, stream: bytes, edge: int = SIDE) -> bool:
     """Whether the stream is one that a writer could have written, as far as its reader can tell."""
-    if encoding == "jpeg":
+    if coding(encoding) == "jpeg":
         codes = [b for a, b in itertools.pairwise(stream) if a == 0xFF and (0xD0 <= b <= 0xD7 or b == 0xD9)]
         units = ((SIDE + 15) // 16) ** 2 if label == PHOTOGRAPH else ((edge + 7) // 8) ** 2
         return codes == [*(0xD0 + n % 8 for n in range(units - 1)), 0xD9] and decodes(encoding, label, stream, edge)

@@ -15,19 +15,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pgfrs.llm import Ids
+from where import Follower
 
 #: Bytes first, then marks: which digit (0 to 9) or photograph (10) follows, its end, the parts of infilling.
 LABELS = [256 + label for label in range(11)]
 MARKS = Ids(eos=267, sentinels={"prefix": 268, "suffix": 269, "middle": 270, "pad": 271}, size=272, dtype=np.int64)
 EOS, PAD = 267, 271
 Sequences = Sequence[NDArray[np.int64]]
+#: Where the end mark stands.
+NOWHERE = np.full((1, 7), -1, np.int32)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Size of the model and length of the training; the defaults are those of the quick run.
 
-    ``muon`` is the rate of Muon for the matrices of the blocks, 0 to train them with AdamW, as all else is.
+    ``muon`` is the rate of Muon for the matrices of the blocks, 0 to train them with AdamW, as all else is. A model
+    that is ``told`` sees where every byte stands beside its id (where.py).
     """
 
     width: int = 96
@@ -37,6 +41,7 @@ class Settings:
     batch: int = 4
     rate: float = 2e-3
     muon: float = 0.0
+    told: bool = False
 
     def record(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,13 +79,41 @@ def _turn(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat([one * cosine - other * sine, one * sine + other * cosine], -1)
 
 
+class Where(nn.Module):
+    """Positions of shape (batch, time, 7), as in pgfrs.llm.positions, to what is added to embeddings."""
+
+    #: Values of what is no place in the picture: -1, and 0 to the largest that is told apart.
+    VALUES = 66
+    #: Pixels of the longest and the shortest wave by which rows and columns are told.
+    PERIODS = tuple(320 / 2**n for n in range(7))
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.columns = nn.ModuleList(nn.Embedding(self.VALUES, width) for _ in range(5))
+        self.place = nn.Linear(4 * len(self.PERIODS), width, bias=False)
+
+    def forward(self, where: Tensor) -> Tensor:
+        values, place = (where[..., :5] + 1).clamp(0, self.VALUES - 1), where[..., 5:]
+        turns = torch.tensor([2 * math.pi / period for period in self.PERIODS], device=where.device)
+        angles = (place[..., None] * turns).flatten(-2)
+        waves = torch.cat([angles.sin(), angles.cos()], -1) * (place[..., :1] >= 0)
+        found: Tensor = self.place(waves)
+        for number, column in enumerate(self.columns):
+            found = found + column(values[..., number])
+        return found
+
+
 class ByteModel(nn.Module):
-    """Ids of shape (batch, time) to logits of shape (batch, time, 272)."""
+    """Ids of shape (batch, time) to logits of shape (batch, time, 272).
+
+    A model that is told takes shape (batch, time, 8): behind each id where the next one stands.
+    """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         width = settings.width
         self.embedding = nn.Embedding(MARKS.size or 0, width)
+        self.where = Where(width) if settings.told else None
         self.blocks = nn.ModuleList(Block(width, settings.heads) for _ in range(settings.layers))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, MARKS.size or 0)
         self.half = width // settings.heads // 2
@@ -95,21 +128,38 @@ class ByteModel(nn.Module):
         angles = places * 10000.0 ** (-torch.arange(self.half, device=places.device) / self.half)
         return angles.cos(), angles.sin()
 
+    def embedded(self, ids: Tensor) -> Tensor:
+        found: Tensor = self.embedding(values_of(ids))
+        return found if self.where is None else found + self.where(ids[..., 1:])
+
     def forward(self, ids: Tensor) -> Tensor:
-        x, turns = self.embedding(ids), self.turns(0, ids.shape[1])
+        x, turns = self.embedded(ids), self.turns(0, ids.shape[1])
         for block in self.blocks:
             x = block(x, turns)
         logits: Tensor = self.head(self.norm(x))
         return logits
 
 
-def sequence(label: int, stream: bytes) -> NDArray[np.int64]:
-    """A training sequence: what the picture is, its bytes, the end."""
-    return np.concatenate([[LABELS[label]], MARKS.of_bytes(stream), MARKS.mark("eos")])
+def sequence(label: int, stream: bytes, follower: Follower | None = None) -> NDArray[np.int64]:
+    """A training sequence: what the picture is, its bytes, the end; for a model that is told, of shape (n, 8)."""
+    ids = np.concatenate([[LABELS[label]], MARKS.of_bytes(stream), MARKS.mark("eos")])
+    if follower is None:
+        return ids
+    return beside(ids, np.concatenate([follower.position()[None], follower.advance(stream), NOWHERE]))
+
+
+def beside(ids: NDArray[np.int64], where: NDArray[np.int32]) -> NDArray[np.int64]:
+    return np.concatenate([ids[:, None], where], 1)
+
+
+def values_of(ids: Tensor) -> Tensor:
+    """Ids without where they stand."""
+    return ids if ids.dim() == 2 else ids[..., 0]
 
 
 def _padded(sequences: Sequences, device: str) -> Tensor:
-    out = np.full((len(sequences), max(map(len, sequences))), PAD, np.int64)
+    out = np.full((len(sequences), max(map(len, sequences)), *sequences[0].shape[1:]), -1, np.int64)
+    (out if out.ndim == 2 else out[..., 0])[:] = PAD
     for row, ids in zip(out, sequences, strict=True):
         row[: len(ids)] = ids
     return torch.from_numpy(out).to(device)
@@ -127,7 +177,7 @@ def _batches(draw: Callable[[np.random.Generator], NDArray[np.int64]], batch: in
 def losses(model: ByteModel, ids: Tensor) -> Tensor:
     """Nats of every id but the first, shape (batch, time - 1); 0 for padding."""
     logits = model(ids[:, :-1])
-    return functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], ignore_index=PAD, reduction="none")
+    return functional.cross_entropy(logits.transpose(1, 2), values_of(ids)[:, 1:], ignore_index=PAD, reduction="none")
 
 
 @torch.no_grad()
@@ -182,8 +232,9 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * gone)))
         ids = _padded(next(batches), device)
-        seen += int((ids != PAD).sum())
-        loss = losses(model, ids).sum() / (ids[:, 1:] != PAD).sum()
+        values = values_of(ids)
+        seen += int((values != PAD).sum())
+        loss = losses(model, ids).sum() / (values[:, 1:] != PAD).sum()
         model.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -201,10 +252,12 @@ def sample(
     allowed: Callable[[int, bytes], NDArray[np.bool_]] | None = None,
     given: bytes = b"",
     temperature: float = 1.0,
+    followers: Sequence[Follower] = (),
 ) -> list[bytes]:
     """One stream for every label, until the end mark or ``most`` bytes; all begin with ``given``.
 
-    ``allowed(row, bytes so far)`` may name the bytes that are legal next and, as entry 256, whether the end is.
+    ``allowed(row, bytes so far)`` may name the bytes that are legal next and, as entry 256, whether the end is. A model
+    that is told needs ``followers``, one for every label.
     """
     model.eval()
     device = str(model.head.weight.device)
@@ -216,6 +269,9 @@ def sample(
     past = [torch.zeros(shape, device=device) for _ in model.blocks]
     for place in range(most):
         x, turns = model.embedding(ids), model.turns(place, place + 1)
+        if model.where is not None:
+            where = np.stack([followers[number].position() for number in running])[:, None]
+            x = x + model.where(torch.from_numpy(where).to(device))
         for block, kept in zip(model.blocks, past, strict=True):
             x = block(x, turns, kept, place)
         logits = model.head(model.norm(x))[:, 0] / temperature
@@ -233,6 +289,8 @@ def sample(
         for number, value in zip(running, drawn, strict=True):
             if value < 256:
                 written[number].append(value)
+                if followers:
+                    followers[number].advance(bytes([value]))
         going = [row for row, value in enumerate(drawn) if value < 256]
         if len(going) < len(running):
             running, ids = [running[row] for row in going], ids[going]

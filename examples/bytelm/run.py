@@ -30,6 +30,7 @@ import infilling
 import measure
 from codings import CHANGES, ENCODINGS
 from model import ByteModel, Settings, sample, sequence, train
+from where import coding, follower
 
 QUICK = Settings()
 LARGE = Settings(width=384, layers=8, heads=6, steps=12000, batch=32, rate=6e-4)
@@ -81,30 +82,30 @@ def one_run(out: Path, crops: int, encoding: str, seed: int, settings: Settings,
         result = digits.run(out, crops, encoding.removeprefix(DIGITS), seed, settings, device)
         finish(stem, {"encoding": encoding, "seed": seed, "settings": settings.record()} | result, start)
         return f"{name}: {time.process_time() - start:.0f} s of CPU"
-    if encoding == INFILL:
+    if coding(encoding) == INFILL:
         result = infilling.run(out, crops, seed, settings, device)
         finish(stem, {"encoding": encoding, "seed": seed, "settings": settings.record()} | result, start)
         return f"{name}: {time.process_time() - start:.0f} s of CPU"
     pictures = prepare(out, crops, 1)
     kinds = [[], []]  # digits, photographs
     for picture, streams in pictures["train"]:
-        kinds[picture.label == data.PHOTOGRAPH].append((picture.label, streams[encoding]))
+        kinds[picture.label == data.PHOTOGRAPH].append((picture.label, streams[coding(encoding)]))
 
     def draw(rng: np.random.Generator) -> NDArray[np.int64]:
         kind = kinds[rng.random() < 0.6]  # three photographs to two digits
         label, stream = kind[rng.integers(len(kind))]
-        return sequence(label, stream)
+        return sequence(label, stream, follower(encoding))
 
-    held_out = [(picture.label, streams[encoding]) for picture, streams in pictures["held_out"]]
+    held_out = [(picture.label, streams[coding(encoding)]) for picture, streams in pictures["held_out"]]
     probes = [(label, stream) for label, stream in held_out if label == data.PHOTOGRAPH][:24]
 
     def probe(model: ByteModel) -> dict[str, float]:
-        return {"bits": float(np.mean(measure.total_bits(model, probes)))}
+        return {"bits": float(np.mean(measure.total_bits(model, encoding, probes)))}
 
     model, curve = train(draw, settings, seed, probe, device)
     result = {"encoding": encoding, "seed": seed, "settings": settings.record(), "curve": curve}
     result |= measure.held_out(model, encoding, held_out)
-    result["samples"] = written(model, held_out, seed)
+    result["samples"] = written(model, encoding, held_out, seed)
     complete(model, result, held_out)
     finish(stem, result | {"model": model}, start)
     return f"{name}: {time.process_time() - start:.0f} s of CPU"
@@ -120,18 +121,25 @@ def finish(stem: Path, result: dict[str, Any], start: float) -> None:
 
 
 def written(
-    model: ByteModel, held_out: measure.Labelled, seed: int, *, masked: bool = False, header_of: str = ""
+    model: ByteModel,
+    encoding: str,
+    held_out: measure.Labelled,
+    seed: int,
+    *,
+    masked: bool = False,
+    header: bool = False,
 ) -> list[list[Any]]:
     """Label and hexadecimal stream: six of every digit, twelve photographs.
 
-    ``masked`` keeps to legal bytes. ``header_of`` an encoding: the header of a held-out stream of the kind is given.
+    ``masked`` keeps to legal bytes. With ``header`` that of a held-out stream of the kind is given.
     """
     found: list[list[Any]] = []
     for labels in ([label for label in range(10) for _ in range(6)], [data.PHOTOGRAPH] * 12):
         others = [stream for label, stream in held_out if label in labels]
         mask = measure.Mask(len(labels)) if masked else None
-        given = measure.header(header_of, others[0]) if header_of else b""
-        streams = sample(model, labels, int(1.25 * max(map(len, others))), seed, mask, given)
+        given = measure.header(encoding, others[0]) if header else b""
+        told = [one for _ in labels if (one := follower(encoding))]
+        streams = sample(model, labels, int(1.25 * max(map(len, others))), seed, mask, given, followers=told)
         found += [[label, stream.hex()] for label, stream in zip(labels, streams, strict=True)]
     return found
 
@@ -147,9 +155,9 @@ def complete(model: ByteModel, result: dict[str, Any], held_out: measure.Labelle
     """Add streams that begin with a given header, and those under the mask, where a record has none; whether it had."""
     name, seed = result["encoding"], result["seed"]
     if had := "given" not in result:
-        result["given"] = written(model, held_out, seed, header_of=name)
+        result["given"] = written(model, name, held_out, seed, header=True)
     if name in measure.MASKED and "masked" not in result:
-        result["masked"], had = written(model, held_out, seed, masked=True), True
+        result["masked"], had = written(model, name, held_out, seed, masked=True), True
     return not had
 
 
@@ -157,17 +165,17 @@ def go_on(out: Path, crops: int, path: Path, device: str) -> str:
     """Complete the record of a run that an older version made."""
     torch.set_num_threads(1)
     result = json.loads(path.read_text())
-    coding = result["encoding"].removeprefix(DIGITS)
-    judged = result["encoding"].startswith(DIGITS) and ("parts" if coding in measure.PGFR else "bits") in result
-    if result["encoding"] == INFILL or judged:
+    name = result["encoding"].removeprefix(DIGITS)
+    judged = result["encoding"].startswith(DIGITS) and ("parts" if name in measure.PGFR else "bits") in result
+    if coding(result["encoding"]) == INFILL or judged:
         return f"{path.stem}: there already"
     model = ByteModel(Settings(**result["settings"])).to(device)
     model.load_state_dict(torch.load(path.with_suffix(".pt"), map_location=device))
     if result["encoding"].startswith(DIGITS):
-        keep(path.with_suffix(""), result | digits.judged(model, out, coding))
+        keep(path.with_suffix(""), result | digits.judged(model, out, name))
         return f"{path.stem}: complete"
     pictures = prepare(out, crops, 1)["held_out"]
-    held_out = [(picture.label, streams[result["encoding"]]) for picture, streams in pictures]
+    held_out = [(picture.label, streams[coding(result["encoding"])]) for picture, streams in pictures]
     if not complete(model, result, held_out):
         keep(path.with_suffix(""), result)
     return f"{path.stem}: complete"
@@ -176,11 +184,12 @@ def go_on(out: Path, crops: int, path: Path, device: str) -> str:
 def settings_of(name: str, options: argparse.Namespace) -> Settings:
     """Model and training of a run, with what the command line says otherwise."""
     small, large = QUICK, LARGE
-    if name == INFILL:
+    if coding(name) == INFILL:
         small, large = QUICK_INFILL, LARGE
     elif name.startswith(DIGITS):
         small, large = QUICK_DIGITS, LARGE_DIGITS
     said = {key: value for key in SAID if (value := getattr(options, key)) is not None}
+    said["told"] = name.endswith(codings.TOLD)
     return Settings(**((large if options.large else small).record() | said))
 
 
@@ -206,11 +215,11 @@ def main() -> None:
     (out / "runs").mkdir(parents=True, exist_ok=True)
     on_digits = [DIGITS + name for name in digits.ENCODINGS]
     wanted = options.only.split(",") if options.only else [*ENCODINGS, *on_digits, INFILL, "levels", "flat"]
-    if any(name in (*ENCODINGS, *CHANGES) for name in wanted):
+    if any(coding(name) in (*ENCODINGS, *CHANGES) for name in wanted):
         prepare(out, crops, options.jobs)
     if any(name in on_digits for name in wanted):
         digits.prepare(out, crops)
-    if INFILL in wanted:
+    if any(coding(name) == INFILL for name in wanted):
         infilling.prepare(out, crops)
     seeds = {name: options.seeds if name in ENCODINGS else options.more_seeds for name in wanted}
     # In the order of their worth, so that a run that was stopped has told most.
@@ -228,12 +237,12 @@ def main() -> None:
             print(run.result(), flush=True)
     from figures import load, report
 
-    if any(name in load(out) for name in ENCODINGS):
+    if any(coding(name) in ENCODINGS for name in load(out)):
         report(out, prepare(out, crops, 1)["held_out"])
     if any(name in load(out) for name in on_digits):
         digits.report(out)
-    if INFILL in load(out):
-        text = infilling.table_of(load(out)[INFILL])
+    if infills := {name: runs for name, runs in load(out).items() if coding(name) == INFILL}:
+        text = infilling.table_of(infills)
         (out / "infill.md").write_text(text + "\n")
         print(text)
     spent = sum(run["seconds"] for runs in load(out).values() for run in runs)

@@ -19,6 +19,7 @@ __all__ = [
     "Grammar",
     "ImageInfo",
     "Limits",
+    "Positions",
     "Progress",
     "ProgressiveDecoder",
     "Segment",
@@ -512,6 +513,29 @@ class Limits:
     def max_pixels(self, /) -> int:
         """
         Most pixels of what is decoded.
+        """
+
+@final
+class Positions:
+    """
+    Where every byte of a `.pgfr` stream stands; follows one stream. :mod:`pgfrs.llm.positions` says what the numbers mean.
+
+    Args:
+        limits: headers of larger pictures are taken for damage.
+    """
+    def __copy__(self, /) -> Positions: ...
+    def __new__(cls, /, *, limits: Limits | None = None) -> Positions: ...
+    def advance(self, data: typing_extensions.Buffer, /) -> numpy.typing.NDArray[numpy.int32]:
+        """
+        Take n bytes, any buffer; returns an int32 array of shape (n, 7): behind each of them, where the next stands.
+        """
+    def copy(self, /) -> Positions:
+        """
+        A state of its own that goes on from here.
+        """
+    def position(self, /) -> numpy.typing.NDArray[numpy.int32]:
+        """
+        Where the next byte stands: an int32 array of shape (7,).
         """
 
 @final

@@ -2,8 +2,9 @@
 
 Importing it needs numpy alone. :mod:`pgfrs.llm.samples` makes training samples of streams, :mod:`pgfrs.llm.shards`
 packs those of a conversion, :mod:`pgfrs.llm.torch` gives them to PyTorch, and :mod:`pgfrs.llm.jpeg` (Pillow) is the
-baseline. :mod:`pgfrs.llm.legal` says which ids may come next while a model writes, :mod:`pgfrs.llm.live` shows what
-it has written, and :func:`what_next` names what it should write next.
+baseline. :mod:`pgfrs.llm.positions` says where in the picture every byte stands, :mod:`pgfrs.llm.legal` which ids may
+come next while a model writes, :mod:`pgfrs.llm.live` shows what it has written, and :func:`what_next` names what it
+should write next.
 """
 
 from __future__ import annotations

@@ -13,13 +13,14 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pgfrs.corpus.plan import Plan
 from pgfrs.llm.ids import BYTES, Ids
+from pgfrs.llm.positions import of_sample
 from pgfrs.llm.samples import Sample, full
 
 #: Label of an id whose prediction does not count, as PyTorch's cross entropy has it.
@@ -47,11 +48,12 @@ class ShardPicture:
 
 
 class Sequences(TypedDict):
-    """A packed sequence: three arrays of shape (length,)."""
+    """A packed sequence: three arrays of shape (length,); ``positions``, if asked for, has shape (length, 7)."""
 
     input_ids: NDArray[np.int64]
     labels: NDArray[np.int64]
     documents: NDArray[np.int64]
+    positions: NotRequired[NDArray[np.int64]]
 
 
 MakeSample = Callable[[ShardPicture, int], Sample]
@@ -134,7 +136,13 @@ def _tar_captions(path: Path, extension: str) -> Iterator[str | None]:
 
 
 def pack(
-    samples: Iterable[Sample], length: int, *, ids: Ids = BYTES, whole: bool = False, keep_last: bool = True
+    samples: Iterable[Sample],
+    length: int,
+    *,
+    ids: Ids = BYTES,
+    whole: bool = False,
+    keep_last: bool = True,
+    positions: bool = False,
 ) -> Iterator[Sequences]:
     """Pack samples into sequences of one length.
 
@@ -145,10 +153,13 @@ def pack(
         whole: never divide a sample between sequences: one that has no room begins the next, one that is longer than
             ``length`` is cut. Else a sequence goes on where the one before ended.
         keep_last: also yield the last sequence, though it is padded.
+        positions: also say where the ids stand.
 
     Yields:
         ``input_ids``; ``labels``, the same ids with :data:`IGNORED` where a prediction does not count; ``documents``,
-        the number of the sample, for masks between samples, -1 for padding. Padding is ``pad``, else ``eos``, else 0.
+        the number of the sample, for masks between samples, -1 for padding; all of shape (length,). With ``positions``
+        also those of :func:`pgfrs.llm.positions.of_sample`, of shape (length, 7), -1 for padding. Padding is ``pad``,
+        else ``eos``, else 0.
 
     Raises:
         ValueError: ``length`` is not positive.
@@ -161,6 +172,8 @@ def pack(
         values = sample.ids(ids).astype(np.int64)
         labels = np.where(sample.learned(ids), values, IGNORED)
         rows = np.stack([values, labels, np.full(len(values), number)])
+        if positions:
+            rows = np.concatenate([rows, of_sample(sample, ids).T])
         if whole:
             rows = rows[:, :length]
             if rows.shape[1] > room:
@@ -180,9 +193,13 @@ def pack(
 def _sequence(held: list[NDArray[np.int64]], length: int, ids: Ids) -> Sequences:
     filled = sum(rows.shape[1] for rows in held)
     pad = ids.sentinels.get("pad", 0 if ids.eos is None else ids.eos)
-    padding = np.repeat(np.array([[pad], [IGNORED], [-1]]), length - filled, axis=1)
-    input_ids, labels, documents = np.concatenate([*held, padding], axis=1)
-    return {"input_ids": input_ids, "labels": labels, "documents": documents}
+    padding = np.full((len(held[0]), length - filled), -1)
+    padding[:2] = [[pad], [IGNORED]]
+    input_ids, labels, documents, *where = np.concatenate([*held, padding], axis=1)
+    found: Sequences = {"input_ids": input_ids, "labels": labels, "documents": documents}
+    if where:
+        found["positions"] = np.stack(where, 1)
+    return found
 
 
 def packed(
@@ -197,12 +214,13 @@ def packed(
     names: Sequence[str] | None = None,
     whole: bool = False,
     keep_last: bool = True,
+    positions: bool = False,
 ) -> Iterator[Sequences]:
     """Yield packed sequences of a conversion.
 
     Args:
         folder: what ``pgfrs convert`` wrote.
-        length, ids, whole, keep_last: as in :func:`pack`.
+        length, ids, whole, keep_last, positions: as in :func:`pack`.
         make: the sample of a picture and a seed, such as
             ``lambda picture, seed: fill_in_the_middle(picture.data, seed)``.
         seed: shuffle shards and the pictures in each; ``None`` keeps the order. Also the source of the samples' seeds.
@@ -233,4 +251,4 @@ def packed(
                     entropy = [seed or 0, epoch, picture.shard, picture.row]
                     yield make(picture, int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
-    return pack(samples(), length, ids=ids, whole=whole, keep_last=keep_last)
+    return pack(samples(), length, ids=ids, whole=whole, keep_last=keep_last, positions=positions)

@@ -17,12 +17,12 @@ class PackedShards(IterableDataset[dict[str, torch.Tensor]]):  # type: ignore[mi
     """Sequences of one length out of what ``pgfrs convert`` wrote.
 
     Each item has ``input_ids``, ``labels`` and ``documents``, int64 tensors of shape (length,), as in
-    :func:`pgfrs.llm.shards.pack`. The workers of a ``DataLoader``, and the processes of ``torch.distributed`` if
-    ``rank`` and ``world`` say so, share the pictures without overlap.
+    :func:`pgfrs.llm.shards.pack`, and if asked for ``positions`` of shape (length, 7). The workers of a ``DataLoader``,
+    and the processes of ``torch.distributed`` if ``rank`` and ``world`` say so, share the pictures without overlap.
 
     Args:
-        folder, length, ids, make, seed, whole, keep_last: as in :func:`pgfrs.llm.shards.packed`; workers that are
-            spawned need a ``make`` that can be pickled.
+        folder, length, ids, make, seed, whole, keep_last, positions: as in :func:`pgfrs.llm.shards.packed`; workers
+            that are spawned need a ``make`` that can be pickled.
         rank, world: number of this process and how many there are.
     """
 
@@ -36,6 +36,7 @@ class PackedShards(IterableDataset[dict[str, torch.Tensor]]):  # type: ignore[mi
         seed: int | None = None,
         whole: bool = False,
         keep_last: bool = True,
+        positions: bool = False,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -43,6 +44,7 @@ class PackedShards(IterableDataset[dict[str, torch.Tensor]]):  # type: ignore[mi
             raise ValueError(f"rank={rank}: 0 to world - 1 = {world - 1} are possible")
         self.folder, self.length, self.rank, self.world = folder, length, rank, world
         self.options: dict[str, Any] = {"ids": ids, "make": make, "seed": seed, "whole": whole, "keep_last": keep_last}
+        self.options["positions"] = positions
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:

@@ -191,12 +191,6 @@ fn push_level(
 fn part(header: &Header, plane: usize, levels: u8, level: u8, band: Band, side: usize, tile: (usize, usize)) -> Part {
     let (w, h) = band_size(header, plane, level, band);
     let (x, y) = (tile.0 * side, tile.1 * side);
-    // Doubling the level doubles what a coefficient is worth (L2 norms of the synthesis basis; HH a plane less).
-    let norm = match band {
-        Band::LL => levels + 2,
-        Band::HL | Band::LH => level + 1,
-        Band::HH => level,
-    };
     Part {
         plane: plane as u8,
         level,
@@ -205,8 +199,19 @@ fn part(header: &Header, plane: usize, levels: u8, level: u8, band: Band, side: 
         y: y as u32,
         width: w.saturating_sub(x).min(side) as u8,
         height: h.saturating_sub(y).min(side) as u8,
-        lift: norm + shift_of(header, level, band) as u8,
+        lift: weight_of(header, levels, level, band),
     }
+}
+
+/// The logarithm of what the lowest bit of a coefficient is worth.
+pub(crate) fn weight_of(header: &Header, levels: u8, level: u8, band: Band) -> u8 {
+    // Doubling the level doubles it (L2 norms of the synthesis basis; HH a plane less).
+    let norm = match band {
+        Band::LL => levels + 2,
+        Band::HL | Band::LH => level + 1,
+        Band::HH => level,
+    };
+    norm + shift_of(header, level, band) as u8
 }
 
 fn finish_block(group: usize, start: usize, parts: &mut [Part], blocks: &mut Vec<Block>) {

@@ -9,6 +9,7 @@ mod header;
 mod mask;
 mod pack;
 mod pieces;
+mod positions;
 mod token;
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use crate::tile::Rows;
 use pgf::{Band, Limits};
 
 pub use mask::Mask;
+pub use positions::{Next, Position, Positions, Spot};
+
 use pack::PackedPlane;
 use token::TokenPlane;
 

@@ -33,7 +33,7 @@ pub use chain::Fate;
 #[doc(hidden)]
 pub use chain::limit_trials;
 pub use edit::{refine, remove};
-pub use grammar::{Grammar, Mask, Room, Rules};
+pub use grammar::{Grammar, Mask, Next, Position, Positions, Room, Rules, Spot};
 pub use index::{StreamMap, add_index};
 pub use merge::merge;
 pub use picture::{Payload, Picture};

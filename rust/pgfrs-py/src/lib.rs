@@ -7,6 +7,7 @@ mod errors;
 mod grammar;
 mod info;
 mod ingest;
+mod positions;
 mod progressive;
 mod stream;
 mod streammap;
@@ -34,6 +35,8 @@ mod _pgfrs {
     use crate::info::{DamageSpan, DecodeReport, ImageInfo, Progress, PyLimits};
     #[pymodule_export]
     use crate::ingest::{ConvertedImage, convert_batch, prepare_image};
+    #[pymodule_export]
+    use crate::positions::Positions;
     #[pymodule_export]
     use crate::progressive::ProgressiveDecoder;
     #[pymodule_export]

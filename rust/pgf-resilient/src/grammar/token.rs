@@ -91,6 +91,36 @@ impl TokenPlane {
         self.planes == 0
     }
 
+    pub fn block(&self) -> usize {
+        self.block
+    }
+
+    /// The plane that is read.
+    pub fn plane(&self) -> u8 {
+        self.plane
+    }
+
+    /// How many are left with it.
+    pub fn planes(&self) -> u8 {
+        self.planes
+    }
+
+    /// Whether the list of the plane has ended.
+    pub fn is_refining(&self) -> bool {
+        self.refining
+    }
+
+    /// The next coefficient of the list: its part, and how many insignificant ones of the part are before it.
+    pub fn next(&self) -> (usize, u32) {
+        let (mut part, mut at) = (usize::from(self.part), u32::from(self.at));
+        // At the beginning of a plane parts without open coefficients are not passed yet.
+        while part + 1 < MOST_PARTS && at >= u32::from(self.open[part]) {
+            at -= u32::from(self.open[part]);
+            part += 1;
+        }
+        (part, at)
+    }
+
     pub fn room(&self) -> Room {
         let coefficients = if self.refining || self.planes == 0 { 0 } else { self.left };
         Room { planes: self.planes, coefficients, refinement: if self.planes == 0 { 0 } else { self.refine } }
@@ -158,7 +188,8 @@ impl TokenPlane {
         true
     }
 
-    fn skip(&mut self, zeros: u32) {
+    /// Goes on by so many coefficients.
+    pub fn skip(&mut self, zeros: u32) {
         self.left -= zeros;
         let mut at = u32::from(self.at) + zeros;
         while usize::from(self.part) + 1 < MOST_PARTS && at >= u32::from(self.open[usize::from(self.part)]) {
