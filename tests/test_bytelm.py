@@ -134,12 +134,13 @@ def test_where_the_bytes_of_jpeg_stand(image: NDArray[np.uint8]) -> None:
         assert where.JpegPositions().advance(noise).shape == (len(noise), 7)
 
 
+@pytest.mark.parametrize("bare", [False, True])
 @pytest.mark.parametrize(("side", "quality"), [(48, 0), (77, 3), (128, 4), (200, 5)])
-def test_token_payloads_read_in_python_agree(side: int, quality: int, chelsea: NDArray[np.uint8]) -> None:
+def test_token_payloads_read_in_python_agree(side: int, quality: int, bare: bool, chelsea: NDArray[np.uint8]) -> None:
     """Every segment ends where its planes end; more planes are significant coefficients of the finer picture."""
     planes = module("planes")
     gray = np.ascontiguousarray(chelsea[20 : 20 + side, 40 : 60 + side, 1])
-    stream = pgfrs.encode(gray, format="pgfr", payload="tokens", quality=quality)
+    stream = pgfrs.encode(gray, format="pgfr", payload="tokens", quality=quality, bare=bare)
     found = planes.blocks(stream)
     segments = [segment for segment in pgfrs.segments(stream) if segment.kind == "planes"]
     assert sorted({segment.start for segment in segments}) == sorted({s for block in found for s in block.starts})

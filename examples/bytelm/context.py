@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 import codings
 import data
 import pgfrs
-from planes import BANDS, Block, blocks
+from planes import BANDS, Block, Part, blocks
 
 Floats = NDArray[np.float32]
 #: What each set of features holds, in columns of `_tile`.
@@ -111,7 +111,7 @@ def _tile(block: Block, context: Bands, plane: int, count: int) -> Iterator[tupl
         own = [
             flat * plane,
             flat * count,
-            flat * BANDS.index(part.band),
+            flat * (BANDS.index(part.band) if part.band in BANDS else len(BANDS)),
             up.astype(np.float32) + down,
             left.astype(np.float32) + right,
             corners,
@@ -123,7 +123,7 @@ def _tile(block: Block, context: Bands, plane: int, count: int) -> Iterator[tupl
         ]
         rows, columns = np.indices(found.shape)
         parents = [_at(context.known.get((band, part.level + 1)), rows, columns, part, 2) for band in BANDS]
-        near = parents[BANDS.index(part.band)]
+        near = _own(part, parents)
         grand = _at(context.known.get((part.band, part.level + 2)), rows, columns, part, 4)
         spread = [_mean(context.known.get((part.band, part.level + 1)), part, rows, columns, reach) for reach in (1, 3)]
         children = [_children(context.known.get((band, part.level - 1)), rows, columns, part) for band in BANDS]
@@ -133,13 +133,18 @@ def _tile(block: Block, context: Bands, plane: int, count: int) -> Iterator[tupl
         summary = [*density, lowest]
         summary += [float((over >= weight + d).mean()) if over.size else -1.0 for d in (1, 0)]
         aligned = [near, parents[0] + parents[1] + parents[2], np.maximum.reduce(parents), grand, *spread, *edge]
-        aligned += [children[BANDS.index(part.band)] - weight, np.maximum.reduce(children) - weight]
+        aligned += [_own(part, children) - weight, np.maximum.reduce(children) - weight]
         aligned[:6] = [np.where(value > 3 * UNKNOWN + 1, value, UNKNOWN) for value in aligned[:6]]
         aligned[0], aligned[2], aligned[3] = (aligned[k] - weight for k in (0, 2, 3))
         aligned[1] = aligned[1] - 3 * weight
         aligned[4], aligned[5] = aligned[4] - weight, aligned[5] - weight
         features = np.stack([*own, *(flat * value for value in summary), *aligned], -1)
         yield features[open_].astype(np.float32), new[open_]
+
+
+def _own(part: Part, bands: list[Floats]) -> Floats:
+    """Of the three bands the part's own; of what the base leaves (LL), the largest."""
+    return bands[BANDS.index(part.band)] if part.band in BANDS else np.maximum.reduce(bands)
 
 
 def _at(array: Floats | None, rows: Any, columns: Any, part: Any, step: int) -> Floats:
@@ -241,7 +246,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--training", type=int, default=60, help="crops to train on")
     parser.add_argument("--held-out", type=int, default=40)
-    parser.add_argument("--cases", default="128:1,128:2", help="side of the pictures and level of the tiles")
+    parser.add_argument(
+        "--cases", default="128:1,128:2,160:3,160:5", help="side of the pictures and level of the tiles"
+    )
     options = parser.parse_args()
     rows = []
     for case in options.cases.split(","):

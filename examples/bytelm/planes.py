@@ -64,7 +64,7 @@ def blocks(stream: bytes) -> list[Block]:
     if kind & 0x38 != 0x20 or mode & 31 != GRAY:
         raise ValueError("small gray pictures with token payload only")
     width, height = sides[0] << 7 | sides[1], sides[2] << 7 | sides[3]
-    found = _layout(width, height, 1 + (mode >> 5), a >> 2, (a & 3) << 3 | b >> 4)
+    found = _layout(width, height, 1 + (mode >> 5), a >> 2, (a & 3) << 3 | b >> 4, bare=bool(kind & 0x40))
     for segment in pgfrs.segments(stream):
         if segment.kind == "planes":
             kind, highest = divmod(stream[segment.start + 1] - 0x0F, 48)
@@ -80,9 +80,9 @@ def blocks(stream: bytes) -> list[Block]:
     return found
 
 
-def _layout(width: int, height: int, exponent: int, levels: int, quality: int) -> list[Block]:
+def _layout(width: int, height: int, exponent: int, levels: int, quality: int, *, bare: bool) -> list[Block]:
     deepest = levels
-    while 5 * 2**deepest <= min(width, height):
+    while (10 if bare else 5) * 2**deepest <= min(width, height):
         deepest += 1
     sizes = [(height, width)]
     for _ in range(deepest):
@@ -107,7 +107,7 @@ def _layout(width: int, height: int, exponent: int, levels: int, quality: int) -
         return Part(band, level, top, left, min(side(level), rows - top), min(side(level), columns - left), weight)
 
     merged = deepest
-    while merged >= 2 and deepest - merged < 2 and side(merged - 1) < 32:
+    while merged >= 2 and deepest - merged < (1 if bare else 2) and side(merged - 1) < 32:
         merged -= 1
     found = []
     for first, last in [(deepest, max(merged, 1)), *((level, level) for level in range(merged - 1, 0, -1))]:

@@ -165,12 +165,26 @@ pub(crate) fn size(picture: &Picture, plane: usize) -> (usize, usize) {
     (halved(w, levels), halved(h, levels))
 }
 
-/// Positions in the order of the stream: the four phases of a two by two grid, each row by row, so that every chunk
-/// has neighbours in others.
+/// Column and row of the first value of each phase of a two by two grid.
+const PHASES: [(usize, usize); 4] = [(0, 0), (1, 1), (1, 0), (0, 1)];
+
+/// Positions in the order of the stream: the four phases, each row by row, so that every chunk has neighbours in others.
 pub(crate) fn order(width: usize, height: usize) -> impl Iterator<Item = (usize, usize)> {
-    [(0, 0), (1, 1), (1, 0), (0, 1)].into_iter().flat_map(move |(dx, dy)| {
+    PHASES.into_iter().flat_map(move |(dx, dy)| {
         (dy..height).step_by(2).flat_map(move |y| (dx..width).step_by(2).map(move |x| (x, y)))
     })
+}
+
+/// The position of one number in [`order`].
+pub(crate) fn position(width: usize, height: usize, mut number: usize) -> Option<(usize, usize)> {
+    for (dx, dy) in PHASES {
+        let (columns, rows) = (width.saturating_sub(dx).div_ceil(2), height.saturating_sub(dy).div_ceil(2));
+        if number < columns * rows {
+            return Some((dx + 2 * (number % columns), dy + 2 * (number / columns)));
+        }
+        number -= columns * rows;
+    }
+    None
 }
 
 /// Chunks of a plane.
@@ -239,6 +253,9 @@ mod tests {
     fn every_position_comes_once() {
         for (w, h) in [(1, 1), (5, 8), (7, 1), (16, 9)] {
             let mut all: Vec<_> = order(w, h).collect();
+            let numbered: Vec<_> = (0..w * h).map_while(|n| position(w, h, n)).collect();
+            assert_eq!(all, numbered);
+            assert_eq!(position(w, h, w * h), None);
             all.sort_unstable();
             all.dedup();
             assert_eq!(all.len(), w * h);

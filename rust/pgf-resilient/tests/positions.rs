@@ -56,6 +56,8 @@ fn tokens_tell_of_the_coefficient_that_is_named() {
         let mut lowest = std::collections::BTreeMap::new();
         for (byte, position) in stream.iter().zip(follow(&stream)) {
             let Some(spot) = position.spot else { continue };
+            // Also behind the last coefficient of a list, where none is left.
+            assert!(spot.weight < 40 && spot.row < 400 && spot.column < 400, "{what}: {spot:?}");
             let is_detail = matches!(position.next, Next::List | Next::Refinement) && spot.band != Band::LL;
             if !is_detail || spot.level > levels {
                 continue;

@@ -1,7 +1,7 @@
 //! What must hold for an input, one function per kind; each panics where it does not.
 
 use pgf::{ProgressiveDecoder, Rect, Samples, use_baseline_only};
-use pgf_resilient::{Grammar, Payload, Rules, StreamMap};
+use pgf_resilient::{Grammar, Next, Payload, Positions, Rules, StreamMap};
 
 use super::damage::Container;
 use super::memory::peak_of;
@@ -249,6 +249,7 @@ fn stream_chunks(trial: &mut Trial<'_>) {
     let legal = Grammar::new(rules, LIMITS).legal_prefix(&data);
     assert!(legal <= data.len());
     let mut grammar = Grammar::new(rules, LIMITS);
+    let mut positions = Positions::new(LIMITS);
     for (at, byte) in data.iter().enumerate() {
         let probe = trial.random.byte();
         if at.is_multiple_of(7) {
@@ -256,6 +257,8 @@ fn stream_chunks(trial: &mut Trial<'_>) {
         }
         let is_legal = grammar.advance(*byte);
         assert!(is_legal == (at < legal) || at > legal, "{rules:?}: byte {at} of {legal} that are legal together");
+        let next = positions.advance(*byte).next;
+        assert!(rules != Rules::Payload || next != Next::Marker || grammar.is_allowed(0xFF), "no marker behind {at}");
     }
     let (mut at, mut count) = (0, 0);
     while at < data.len() {

@@ -96,7 +96,7 @@ impl Frame {
     fn base_spot(&self, plane: u8, number: usize, value: usize) -> Option<Spot> {
         let (width, height) = base::size(&self.picture, plane.into());
         let at = number * base::CHUNK + value;
-        let (x, y) = base::order(width, height).nth(at)?;
+        let (x, y) = base::position(width, height, at)?;
         Some(self.place(plane, self.geometry.levels, Band::LL, (y as u32, x as u32), 0))
     }
 
@@ -170,8 +170,9 @@ impl Positions {
             debug_assert!(first.is_none_or(|run| run < LONGEST_RUN as u32));
             for zeros in [first, second].into_iter().flatten() {
                 plane.skip(zeros);
-                let (part, at) = plane.next();
-                if let Some((y, x)) = parts.get(part).and_then(|p| nth(open(p, &self.before[part]), at)) {
+                let found =
+                    plane.next().and_then(|(part, at)| Some((part, nth(open(&parts[part], &self.before[part]), at)?)));
+                if let Some((part, (y, x))) = found {
                     self.now[part][y as usize] |= 1 << x;
                 }
                 plane.skip(1);
@@ -230,9 +231,10 @@ impl Positions {
     fn in_plane(&self, frame: &Frame, plane: &TokenPlane) -> Position {
         let parts = frame.geometry.parts_of(plane.block());
         if !plane.is_refining() {
-            let (part, at) = plane.next();
-            let found = parts.get(part).and_then(|p| nth(open(p, &self.before[part]), at));
-            let spot = found.map(|place| frame.spot(&parts[part], plane.plane(), place));
+            let spot = plane.next().and_then(|(part, at)| {
+                let place = nth(open(&parts[part], &self.before[part]), at)?;
+                Some(frame.spot(&parts[part], plane.plane(), place))
+            });
             return Position { next: Next::List, spot };
         }
         let active = || parts.iter().zip(&self.before).filter(|(part, _)| is_active(part, plane.plane().into()));

@@ -110,15 +110,16 @@ impl TokenPlane {
         self.refining
     }
 
-    /// The next coefficient of the list: its part, and how many insignificant ones of the part are before it.
-    pub fn next(&self) -> (usize, u32) {
+    /// The next coefficient of the list, if any is left: its part, and how many insignificant ones of the part are
+    /// before it.
+    pub fn next(&self) -> Option<(usize, u32)> {
         let (mut part, mut at) = (usize::from(self.part), u32::from(self.at));
         // At the beginning of a plane parts without open coefficients are not passed yet.
         while part + 1 < MOST_PARTS && at >= u32::from(self.open[part]) {
             at -= u32::from(self.open[part]);
             part += 1;
         }
-        (part, at)
+        (self.left > 0).then_some((part, at))
     }
 
     pub fn room(&self) -> Room {
