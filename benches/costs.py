@@ -113,6 +113,7 @@ def thread_scaling(pictures: Sequence[Photograph], rounds: int) -> Json:
     small_files, large_files = ([pgfrs.encode(i, quality=quality) for i in images] for images in (small, large))
     one = max(large, key=lambda image: image.size)
     one_file = pgfrs.encode(one, quality=0)
+    one_stream, coarse_stream = (pgfrs.encode(one, quality=q, format="pgfr") for q in (0, quality))
     jobs: dict[str, Callable[[int], object]] = {
         "SHA-256, two buffers": _hash_twice,
         "encode_batch, 256x256 crops": lambda n: pgfrs.encode_batch(small, quality=quality, num_threads=n),
@@ -121,6 +122,12 @@ def thread_scaling(pictures: Sequence[Photograph], rounds: int) -> Json:
         "decode_batch, photographs": lambda n: pgfrs.decode_batch(large_files, num_threads=n),
         "encode, one photograph, lossless": lambda n: pgfrs.encode(one, quality=0, num_threads=n),
         "decode, one photograph, lossless": lambda n: pgfrs.decode(one_file, num_threads=n),
+        "encode, one `.pgfr`, lossless": lambda n: pgfrs.encode(one, quality=0, format="pgfr", num_threads=n),
+        "decode, one `.pgfr`, lossless": lambda n: pgfrs.decode(one_stream, num_threads=n),
+        f"encode, one `.pgfr`, quality {quality}": lambda n: pgfrs.encode(
+            one, quality=quality, format="pgfr", num_threads=n
+        ),
+        f"decode, one `.pgfr`, quality {quality}": lambda n: pgfrs.decode(coarse_stream, num_threads=n),
     }
     result = []
     for name, job in jobs.items():
