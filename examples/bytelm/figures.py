@@ -19,9 +19,8 @@ import numpy as np
 import codings
 import data
 import measure
-import where
 from codings import CHANGES, ENCODINGS
-from where import coding
+from where import baseline, coding
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -133,7 +132,7 @@ def tables(results: dict[str, Any], runs: dict[str, list[dict[str, Any]]], there
 
     def against_jpeg(name: str, key: str) -> str:
         """Per cent more or less, of the runs with the same seed; of models that are told, against JPEG's that is."""
-        other = where.baseline(name)
+        other = baseline(name)
         pairs = list(zip(of(name, key), of(other, key) if other in results else [], strict=False))
         return "-" if name == other or not pairs else spread((100 * (a / b - 1) for a, b in pairs), 1) + " %"
 

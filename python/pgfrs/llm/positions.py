@@ -43,7 +43,8 @@ def positions(stream: Any, *, limits: Limits | None = None) -> NDArray[np.int32]
 
     Args:
         stream: any buffer of n bytes, a `.pgfr` stream or anything else; never raises for what it holds.
-        limits: headers of larger pictures are taken for damage.
+        limits: headers of larger pictures are taken for damage. Without them a header that names a huge picture costs
+            memory for each of its blocks, as in :class:`pgfrs.llm.legal.Grammar`.
 
     Returns:
         Array of shape (n, 7). Row i follows from bytes 0 to i alone and is about byte i + 1: it is what a model may be
@@ -66,13 +67,15 @@ def of_sample(sample: Sample, ids: Ids, *, limits: Limits | None = None) -> NDAr
         ``eos`` are -1.
     """
     follower, text = Positions(limits=limits), False
-    rows = [follower.position()[None]] if ids.bos is not None else []
+    # All marks stand where a piece of a stream begins.
+    begins = follower.position()[None]
+    rows = [begins] if ids.bos is not None else []
     for content, _ in sample.parts:
         if isinstance(content, str):
             if content in _FRESH:
                 follower = Positions(limits=limits)
             text = content == "caption"
-            rows.append(_nowhere(1) if text else follower.position()[None])
+            rows.append(_nowhere(1) if text else begins)
         else:
             rows.append(_nowhere(len(content)) if text else follower.advance(content))
     if ids.eos is not None:

@@ -2,7 +2,7 @@
 
 mod pictures;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pgf::{Band, Coefficients, EncodeOptions, Limits, Mode, analyse};
 use pgf_resilient::{
@@ -50,10 +50,9 @@ fn tokens_tell_of_the_coefficient_that_is_named() {
         let (coefficients, report) = read_coefficients(&stream, &DecodeOptions::default()).unwrap();
         assert!(report.clean(), "{what}");
         let levels = coefficients.header().levels;
-        let mut found = BTreeSet::new();
         let (mut told, mut refined) = (0, 0);
         // By band the weight of bit 0, from the first coefficient of it that is named.
-        let mut lowest = std::collections::BTreeMap::new();
+        let mut lowest = BTreeMap::new();
         for (byte, position) in stream.iter().zip(follow(&stream)) {
             let Some(spot) = position.spot else { continue };
             // Also behind the last coefficient of a list, where none is left.
@@ -67,10 +66,15 @@ fn tokens_tell_of_the_coefficient_that_is_named() {
             let (row, column) = place(&coefficients, &spot);
             assert!(row < height && column < width, "{what}: {spot:?}");
             let value = band[row * width + column];
-            let key = (spot.channel, spot.level, spot.band as u8, row, column);
+            let key = (spot.channel, spot.level, spot.band as u8);
             if position.next == Next::Refinement {
-                refined += 1;
-                assert!(found.contains(&key) || value != 0, "{what}: {spot:?} is refined and {value}");
+                // It became significant in a higher plane.
+                assert_ne!(value, 0, "{what}: {spot:?} is refined");
+                if let Some(zero) = lowest.get(&key) {
+                    refined += 1;
+                    let top = zero + value.unsigned_abs().ilog2() as u8;
+                    assert!(spot.weight < top, "{what}: {spot:?} is refined and {value}");
+                }
                 continue;
             }
             // No zeros before it: the named coefficient becomes significant, with its sign.
@@ -80,10 +84,9 @@ fn tokens_tell_of_the_coefficient_that_is_named() {
                 _ => continue,
             };
             told += 1;
-            found.insert(key);
             assert_eq!(value < 0, sign == 1, "{what}: {spot:?} is {value}, byte {byte:02X}");
             let top = value.unsigned_abs().ilog2() as u8;
-            let zero = *lowest.entry((spot.channel, spot.level, spot.band as u8)).or_insert(spot.weight - top);
+            let zero = *lowest.entry(key).or_insert(spot.weight - top);
             assert_eq!(spot.weight, zero + top, "{what}: {spot:?} is {value}");
         }
         assert!(told > 20 && (refined > 5 || what.contains("quality 6")), "{what}: {told} and {refined}");
@@ -104,11 +107,16 @@ fn base_values_name_every_place_once() {
         seen.sort_unstable();
         seen.dedup();
         // Profile "tough" tells the base twice.
-        assert!(
-            !seen.is_empty() && (seen.len() == count || 2 * seen.len() == count),
-            "{what}: {} of {count}",
-            seen.len()
-        );
+        assert!(seen.len() == count || 2 * seen.len() == count, "{what}: {} of {count}", seen.len());
+        // All rows and all columns of a channel meet.
+        let distinct = |numbers: Vec<u32>| BTreeSet::from_iter(numbers).len();
+        let channels = seen.iter().map(|s| s.0).max().expect("there is a base");
+        for channel in 0..=channels {
+            let places: Vec<_> = seen.iter().filter(|s| s.0 == channel).collect();
+            let rows = distinct(places.iter().map(|s| s.1).collect());
+            let columns = distinct(places.iter().map(|s| s.2).collect());
+            assert!(rows > 1 && columns > 1 && places.len() == rows * columns, "{what}: channel {channel}");
+        }
     }
 }
 

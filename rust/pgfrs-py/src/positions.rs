@@ -29,7 +29,7 @@ fn row(position: Position) -> [i32; COLUMNS] {
         Band::LH => 2,
         Band::HH => 3,
     };
-    // Sides are below 2^31, see `Limits`; what is not stays the largest there is.
+    // Sides of 2^31 and more, which limits have to allow first, end at the largest number there is.
     let pixels = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     [next, spot.channel.into(), spot.level.into(), band, spot.weight.into(), pixels(spot.row), pixels(spot.column)]
 }

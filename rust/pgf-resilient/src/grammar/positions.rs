@@ -10,7 +10,7 @@ use super::{Frame, Grammar, Place, Rules, TokenPlane};
 use crate::base;
 use crate::block::Part;
 use crate::tile::{Rows, columns, is_active};
-use crate::tokens::{LONGEST_RUN, PAIR_GAPS, PAIRS, REST, ZEROS};
+use crate::tokens::{PAIR_GAPS, PAIRS, REST, ZEROS};
 use pgf::{Band, Limits};
 
 /// What the next byte is about.
@@ -167,7 +167,6 @@ impl Positions {
                 }
                 _ => (Some(u32::from(byte) / 2), None),
             };
-            debug_assert!(first.is_none_or(|run| run < LONGEST_RUN as u32));
             for zeros in [first, second].into_iter().flatten() {
                 plane.skip(zeros);
                 let found =
