@@ -81,6 +81,7 @@ def test_flat_streams_keep_base_and_planes(codings: ModuleType, image: NDArray[n
 def test_the_example_in_small(tmp_path: Path, large: bool) -> None:
     """Runs of two steps, with the large setting of a narrower model; then the same command does nothing again."""
     names = ["jpeg", "tokens", "tokens-told", "digits-tokens", "digits-jpeg-told", "infill", "infill-told"]
+    names += ["infill-digits-told"]
     command = [sys.executable, str(FOLDER / "run.py"), "--out", str(tmp_path), "--jobs", "1", "--seeds", "1"]
     command += ["--steps", "2", "--crops", "12", "--only", ",".join(names), "--device", "cpu"]
     if large:
@@ -104,7 +105,7 @@ def test_the_example_in_small(tmp_path: Path, large: bool) -> None:
     assert masked["masked_legal"] == 1
     text = (tmp_path / "tables.md").read_text()
     assert "| tokens |" in text
-    assert len((tmp_path / "infill.md").read_text().splitlines()) == 6
+    assert len((tmp_path / "infill.md").read_text().splitlines()) == 7
     on_digits = json.loads((tmp_path / "digits.json").read_text())["tokens"]
     (run,) = on_digits["runs"]
     assert on_digits["told"]["1.0"] > 0.85 > on_digits["told"]["0.1"]
@@ -112,6 +113,31 @@ def test_the_example_in_small(tmp_path: Path, large: bool) -> None:
     assert "| held out | tokens |" in (tmp_path / "digits.md").read_text()
     for plot in ("curves.png", "cuts.png", "samples.png", "digits-cuts.png", "digits.png"):
         assert (tmp_path / plot).stat().st_size > 5000
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed (the extra named bytelm)")
+@pytest.mark.parametrize("name", ["tokens", "tokens-told", "jpeg-told"])
+def test_models_write_what_they_predict(codings: ModuleType, image: NDArray[np.uint8], name: str) -> None:
+    """Writing byte by byte, with keys and values kept, follows the same model as reading all at once, told or not."""
+    import torch
+
+    where, model = module("where"), module("model")
+    torch.manual_seed(1)
+    told = name.endswith(codings.TOLD)
+    writer = model.ByteModel(model.Settings(width=48, layers=2, heads=3, told=told))
+    with torch.no_grad():
+        for weights in writer.parameters():
+            weights *= 4  # so that what is most likely depends on all that came before
+    given = codings.encode(image)[where.coding(name)][:120]
+    followers = [where.follower(name)] if told else []
+    endless = np.arange(257) < 256
+    (written,) = model.sample(writer, [10], 180, 0, lambda *_: endless, given, 1e-4, followers)
+    assert len(written) == 180 and written[:120] == given
+    ids = torch.from_numpy(model.sequence(10, written, where.follower(name)))[None]
+    with torch.no_grad():
+        logits = writer(ids[:, :-1])[0, :, :256]
+    assert bytes(logits.argmax(-1).tolist())[120:180] == written[120:]
+    assert len(set(written[120:])) > 5
 
 
 def test_where_the_bytes_of_jpeg_stand(image: NDArray[np.uint8]) -> None:

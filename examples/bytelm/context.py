@@ -1,12 +1,12 @@
-"""How much of a tile's detail its surroundings tell, whatever a byte model makes of them: an upper estimate.
+"""How much of a tile's detail its surroundings tell, whatever a byte model makes of them: an estimate.
 
     python examples/bytelm/context.py OUT            # writes OUT/context.json and prints the table
 
 Boosted trees predict, coefficient by coefficient and plane by plane, what becomes significant in a tile of a gray
 picture, from what is in the tile alone; from that and what stands before the tile in the stream; from that and all of
 the stream. They are given what a model would have to work out of the bytes: which coefficient stands where. Signs and
-refinement count one bit each. Judged on crops of photographs that the trees have not seen, and, as the upper end, on
-other crops of the same photographs. Needs scikit-learn and scikit-image.
+refinement count one bit each. Judged on crops of photographs that the trees have not seen; as the upper end, on other
+crops of the same photographs; and on digits with sharp strokes. Needs scikit-learn and scikit-image.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import codings
 import data
-import pgfrs
+import infilling
 from planes import BANDS, Block, Part, blocks
 
 Floats = NDArray[np.float32]
 #: What each set of features holds, in columns of `_tile`.
 OWN, SUMMARY, ALIGNED = slice(0, 11), slice(11, 17), slice(17, 27)
 UNKNOWN = -9.0
+DIGITS = "digits"
 #: Features of shape (2, n, 27), with the stream before a tile and with all of it; outcomes; bits of signs, refinement.
 Tile = tuple[Floats, NDArray[np.bool_], int]
 
@@ -209,13 +209,23 @@ SETS = {
 }
 
 
-def tiles_of(names: tuple[str, ...], count: int, seed: int, side: int, level: int) -> list[Tile]:
-    """What :func:`decisions` tells of gray crops."""
-    found: list[Tile] = []
-    for picture in data.crops(names, count, seed, side):
-        packed = codings.pgfr(np.ascontiguousarray(picture.pixels[..., 1]))
-        found += decisions(pgfrs.transcode(packed, "pgfr", payload="tokens"), level)
-    return found
+def tiles_of(pictures: list[data.Picture], level: int) -> list[Tile]:
+    """What :func:`decisions` tells of pictures in gray."""
+    return [tile for picture in pictures for tile in decisions(infilling.tokens(picture)[1], level)]
+
+
+def splits(kind: str, training: int, held_out: int) -> Iterator[tuple[str, list[data.Picture], list[data.Picture]]]:
+    """Pictures to learn from and others to judge by: crisp digits, or photographs of the side that ``kind`` says."""
+    if kind == DIGITS:
+        learned, judged = infilling.crisp_digits(1)
+        yield "crisp digits", learned[:training], judged[:held_out]
+        return
+    everything = (*data.TRAINING, *data.HELD_OUT)
+    for title, names, others in (
+        ("other photographs", data.TRAINING, data.HELD_OUT),
+        ("the same photographs", everything, everything),
+    ):
+        yield title, data.crops(names, training, 11, int(kind)), data.crops(others, held_out, 12, int(kind))
 
 
 def estimate(training: list[Tile], held_out: list[Tile], limit: int = 250_000) -> dict[str, float]:
@@ -244,31 +254,30 @@ def estimate(training: list[Tile], held_out: list[Tile], limit: int = 250_000) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--training", type=int, default=60, help="crops to train on")
+    parser.add_argument("--training", type=int, default=60, help="pictures to train on")
     parser.add_argument("--held-out", type=int, default=40)
     parser.add_argument(
-        "--cases", default="128:1,128:2,160:3,160:5", help="side of the pictures and level of the tiles"
+        "--cases",
+        default="128:1,128:2,160:3,160:5,digits:1,digits:2,digits:4",
+        help="side of the crops, or digits (of 128 pixels), and level of the tiles",
     )
     options = parser.parse_args()
     rows = []
     for case in options.cases.split(","):
-        side, level = map(int, case.split(":"))
-        everything = (*data.TRAINING, *data.HELD_OUT)
-        for title, learned, judged in (
-            ("others", data.TRAINING, data.HELD_OUT),
-            ("the same", everything, everything),
-        ):
-            held_out = tiles_of(judged, options.held_out, 12, side, level)
-            bits = estimate(tiles_of(learned, options.training, 11, side, level), held_out)
-            rows.append({"side": side, "level": level, "photographs": title, "tiles": len(held_out), "bits": bits})
+        kind, level = case.split(":")
+        for title, learned, judged in splits(kind, options.training, options.held_out):
+            held_out = tiles_of(judged, int(level))
+            bits = estimate(tiles_of(learned, int(level)), held_out)
+            side = infilling.EDGE if kind == DIGITS else int(kind)
+            rows.append({"side": side, "level": int(level), "judged by": title, "tiles": len(held_out), "bits": bits})
             print(json.dumps(rows[-1]), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "context.json").write_text(json.dumps(rows, indent=1))
-    heads = ["pictures, level", "photographs", "tiles", *SETS]
+    heads = ["pictures, level", "judged by", "tiles", *SETS]
     print("| " + " | ".join(heads) + " |\n" + "| --- " * len(heads) + "|")
     for row in rows:
         alone = row["bits"]["the tile alone"]
-        cells = [f"{row['side']}, {row['level']}", row["photographs"], str(row["tiles"])]
+        cells = [f"{row['side']}, {row['level']}", row["judged by"], str(row["tiles"])]
         cells += [f"{row['bits'][name]:.0f} ({100 * (row['bits'][name] / alone - 1):+.1f} %)" for name in SETS]
         print("| " + " | ".join(cells) + " |")
 

@@ -1,14 +1,16 @@
 """Infilling: the detail of a tile told from both sides, from what comes before, or from another picture.
 
 Gray pictures of 128 pixels have four tiles of finest detail and one of the next level. How much their surroundings
-could tell is what context.py estimates.
+could tell is what context.py estimates. Crisp digits are pictures whose surroundings tell much.
 """
 
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import pickle
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,91 +22,133 @@ import data
 import pgfrs
 from pgfrs.llm import samples
 from pgfrs.llm.positions import Positions, of_sample
+from where import coding
 
 EDGE = 128
-#: Levels of which a tile is taken out.
-LEVELS = (1, 2)
 CONTEXTS = ("both", "prefix", "shuffled")
 
 
-def prepare(out: Path, crops: int) -> dict[str, list[bytes]]:
-    """Token streams at the PSNR of JPEG, from OUT/infill.pickle if they are there."""
-    path = out / "infill.pickle"
+@dataclass(frozen=True)
+class Task:
+    """The pictures, the levels of which a tile is taken out, and how many of the samples in training have a suffix."""
+
+    pictures: str
+    levels: tuple[int, ...]
+    both: float = 0.5
+
+
+#: By the names of runs, without what says that a model is told. The last is what the others are held against: all of
+#: its training is without a suffix.
+TASKS = {
+    "infill": Task("photographs", (1, 2)),
+    "infill-digits": Task("digits", (2,)),
+    "infill-digits-prefix": Task("digits", (2,), 0.0),
+}
+#: How often every digit to train on comes.
+COPIES = 6
+#: What a picture is, and its stream.
+Labelled = list[tuple[int, bytes]]
+
+
+def tokens(picture: data.Picture) -> tuple[int, bytes]:
+    """Label and token stream, at the PSNR of JPEG, of the picture in gray."""
+    gray = picture.pixels if picture.pixels.ndim == 2 else picture.pixels[..., 1]
+    packed = codings.pgfr(np.ascontiguousarray(gray))
+    return picture.label, pgfrs.transcode(packed, "pgfr", payload="tokens")
+
+
+def crisp_digits(copies: int) -> tuple[list[data.Picture], list[data.Picture]]:
+    """To train on, and every other one of those held out."""
+    training, held_out = data.digits(EDGE, copies, crisp=True)
+    return training, held_out[::2]
+
+
+def prepare(out: Path, crops: int, name: str, jobs: int = 1) -> dict[str, Labelled]:
+    """Streams of the pictures of a run, from OUT/infill-PICTURES.pickle if they are there; of few crops, few digits."""
+    kind = TASKS[coding(name)].pictures
+    path = out / f"infill-{kind}.pickle"
     if not path.exists():
-        found = {}
-        for name, photographs, count, seed in (
-            ("train", data.TRAINING, crops, 21),
-            ("held_out", data.HELD_OUT, min(crops, 64), 22),
-        ):
-            pictures = data.crops(photographs, count, seed, EDGE)
-            packed = [codings.pgfr(np.ascontiguousarray(picture.pixels[..., 1])) for picture in pictures]
-            found[name] = [pgfrs.transcode(stream, "pgfr", payload="tokens") for stream in packed]
+        if kind == "digits":
+            copies = COPIES if crops >= 1000 else 1
+            training, held_out = (pictures[: copies * crops] for pictures in crisp_digits(copies))
+        else:
+            training = data.crops(data.TRAINING, crops, 21, EDGE)
+            held_out = data.crops(data.HELD_OUT, min(crops, 64), 22, EDGE)
+        with multiprocessing.get_context("fork").Pool(jobs) as pool:
+            found = {"train": pool.map(tokens, training, 8), "held_out": pool.map(tokens, held_out, 8)}
         temporary = path.with_suffix(f".{time.time_ns()}")
         temporary.write_bytes(pickle.dumps(found))
         temporary.rename(path)
-    loaded: dict[str, list[bytes]] = pickle.loads(path.read_bytes())
+    loaded: dict[str, Labelled] = pickle.loads(path.read_bytes())
     return loaded
 
 
-def run(out: Path, crops: int, seed: int, settings: Any, device: str) -> dict[str, Any]:
-    """Train on streams as they are, with both sides of a removed tile and with the prefix only, in equal parts."""
-    from model import ByteModel, bits, sequence, train
-    from where import follower
+def run(out: Path, crops: int, name: str, seed: int, settings: Any, device: str) -> dict[str, Any]:
+    """Train on both sides of a removed tile and on the prefix only; judge both, and a wrong context."""
+    from model import ByteModel, bits, train
 
-    told: bool = settings.told
-    name = "tokens" + (codings.TOLD if told else "")
-
-    streams = prepare(out, crops)
-    held_out = [case for stream in streams["held_out"] for case in _cases(stream)]
-    plain = [sequence(data.PHOTOGRAPH, stream, follower(name)) for stream in streams["held_out"][:12]]
+    task, told = TASKS[coding(name)], bool(settings.told)
+    levels, contexts = task.levels, CONTEXTS if task.both else ("prefix",)
+    streams = prepare(out, crops, name)
+    held_out = [case for labelled in streams["held_out"] for case in _cases(*labelled, levels)]
+    few = [case for case in held_out if case[0] == levels[-1]][:24]
 
     def draw(rng: np.random.Generator) -> NDArray[np.int64]:
-        stream, choice = streams["train"][rng.integers(len(streams["train"]))], int(rng.integers(3))
-        if choice == 0:
-            return sequence(data.PHOTOGRAPH, stream, follower(name))
-        sample = samples.infill(stream, int(rng.integers(2**31)))
-        return _ids(sample, told, suffix=choice == 1)
+        while True:
+            cases = _cases(*streams["train"][rng.integers(len(streams["train"]))], levels)
+            if cases:
+                _, label, sample = cases[rng.integers(len(cases))]
+                return _ids(label, sample, told, suffix=rng.random() < task.both)
+
+    def middles(model: ByteModel, rows: list[NDArray[np.int64]], cases: list[Case]) -> list[float]:
+        """Bits of the middles, which stand last, before the end mark."""
+        lengths = [len(sample.section("middle")) for _, _, sample in cases]
+        return [float(row[-n - 1 : -1].sum()) for row, n in zip(bits(model, rows, 4), lengths, strict=True)]
 
     def probe(model: ByteModel) -> dict[str, float]:
-        return {"bits": float(np.mean([row.sum() for row in bits(model, plain)]))}
+        found = {
+            "bits": middles(model, [_ids(label, sample, told) for _, label, sample in few], few),
+            "prefix": middles(model, [_ids(label, sample, told, suffix=False) for _, label, sample in few], few),
+        }
+        return {key: float(np.mean(values)) for key, values in found.items()}
 
     model, curve = train(draw, settings, seed, probe, device)
     found: dict[str, Any] = {}
-    for level in LEVELS:
-        cases = [sample for at, sample in held_out if at == level]
-        sequences: dict[str, list[NDArray[np.int64]]] = {name: [] for name in CONTEXTS}
-        for number, sample in enumerate(cases):
+    for level in levels:
+        cases = [case for case in held_out if case[0] == level]
+        rows: dict[str, list[NDArray[np.int64]]] = {context: [] for context in CONTEXTS}
+        for number, (_, label, sample) in enumerate(cases):
             # The next case may be of the same picture; one half a round away is not.
-            other = cases[(number + len(cases) // 2) % len(cases)]
-            sequences["both"].append(_ids(sample, told))
-            sequences["prefix"].append(_ids(sample, told, suffix=False))
-            sequences["shuffled"].append(_ids(samples.Sample((*other.parts[:-1], sample.parts[-1])), told))
-        lengths = [len(sample.section("middle")) for sample in cases]
-        found[str(level)] = {"bytes": lengths} | {
-            # The middle stands last, before the end mark.
-            name: [float(row[-n - 1 : -1].sum()) for row, n in zip(bits(model, rows, 4), lengths, strict=True)]
-            for name, rows in sequences.items()
-        }
+            _, _, other = cases[(number + len(cases) // 2) % len(cases)]
+            rows["both"].append(_ids(label, sample, told))
+            rows["prefix"].append(_ids(label, sample, told, suffix=False))
+            rows["shuffled"].append(_ids(label, samples.Sample((*other.parts[:-1], sample.parts[-1])), told))
+        found[str(level)] = {"bytes": [len(sample.section("middle")) for _, _, sample in cases]}
+        found[str(level)] |= {context: middles(model, rows[context], cases) for context in contexts}
     return {"curve": curve, "infill": found, "model": model}
 
 
-def _cases(stream: bytes) -> list[tuple[int, samples.Sample]]:
-    """Level and sample of every tile of luma that the stream has detail of."""
+#: Level, label and sample.
+Case = tuple[int, int, samples.Sample]
+
+
+def _cases(label: int, stream: bytes, levels: tuple[int, ...]) -> list[Case]:
+    """Every tile of luma, of the given levels, that the stream has detail of."""
     at = {s.index: s.levels[0] for s in pgfrs.segments(stream) if s.kind == "planes" and s.levels and s.group == 0}
     return [
-        (level, samples.infill(stream, 0, block=(0, index)))
+        (level, label, samples.infill(stream, 0, block=(0, index)))
         for index, level in sorted(at.items())
-        if index is not None and level in LEVELS
+        if index is not None and level in levels
     ]
 
 
-def _ids(sample: samples.Sample, told: bool, *, suffix: bool = True) -> NDArray[np.int64]:
+def _ids(label: int, sample: samples.Sample, told: bool, *, suffix: bool = True) -> NDArray[np.int64]:
     from model import LABELS, MARKS, beside
 
     if not suffix:
         pairs = itertools.pairwise((samples.Part("prefix"), *sample.parts))
         sample = samples.Sample(tuple(part for before, part in pairs if before.content != "suffix"))
-    ids = np.concatenate([[LABELS[data.PHOTOGRAPH]], sample.ids(MARKS)])
+    ids = np.concatenate([[LABELS[label]], sample.ids(MARKS)])
     if not told:
         return ids
     return beside(ids, np.concatenate([Positions().position()[None], of_sample(sample, MARKS)]))
@@ -115,14 +159,14 @@ def table_of(by_name: dict[str, list[dict[str, Any]]]) -> str:
     from figures import spread, table
 
     rows = []
-    for name, level in ((name, str(level)) for name in sorted(by_name) for level in LEVELS):
+    for name, level in ((key, str(level)) for key in sorted(by_name) for level in TASKS[coding(key)].levels):
         found = [run["infill"][level] for run in by_name[name]]
-        bits = [spread((float(np.mean(one[context])) for one in found), 1) for context in CONTEXTS]
+        bits = [spread((float(np.mean(one[context])) for one in found if context in one), 1) for context in CONTEXTS]
         less = [
-            spread((100 * (np.sum(one["both"]) / np.sum(one[context]) - 1) for one in found), 1) + " %"
+            spread((100 * (np.sum(one["both"]) / np.sum(one[context]) - 1) for one in found if "both" in one), 1)
             for context in CONTEXTS[1:]
         ]
         tiles, size = len(found[0]["bytes"]), float(np.mean(found[0]["bytes"]))
         rows.append([name, level, str(len(found)), str(tiles), f"{size:.0f}", *bits, *less])
     heads = ["runs of", "level", "runs", "tiles", "bytes", "both sides", "prefix only", "another picture's"]
-    return table([*heads, "both against prefix", "against another's"], rows)
+    return table([*heads, "both against prefix, %", "against another's, %"], rows)

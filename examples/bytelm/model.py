@@ -31,7 +31,8 @@ class Settings:
     """Size of the model and length of the training; the defaults are those of the quick run.
 
     ``muon`` is the rate of Muon for the matrices of the blocks, 0 to train them with AdamW, as all else is. A model
-    that is ``told`` sees where every byte stands beside its id (where.py).
+    that is ``told`` sees where every byte stands beside its id (where.py). In training ``given`` is what the loss of an
+    id counts that stands before the middle that is to be filled in; all others count 1.
     """
 
     width: int = 96
@@ -42,6 +43,7 @@ class Settings:
     rate: float = 2e-3
     muon: float = 0.0
     told: bool = False
+    given: float = 1.0
 
     def record(self) -> dict[str, Any]:
         return asdict(self)
@@ -73,7 +75,7 @@ class Block(nn.Module):
 
 
 def _turn(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotary positions: pairs of numbers turned by an angle that grows with the position."""
+    """Rotary positions (Su et al. 2021): pairs of numbers turned by an angle that grows with the position."""
     one, other = x.chunk(2, -1)
     cosine, sine = turns
     return torch.cat([one * cosine - other * sine, one * sine + other * cosine], -1)
@@ -123,9 +125,22 @@ class ByteModel(nn.Module):
                     weight, std=0.02 if "down" not in name and "out" not in name else 0.02 / settings.layers
                 )
 
-    def turns(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        places = torch.arange(start, stop, device=self.head.weight.device)[:, None]
-        angles = places * 10000.0 ** (-torch.arange(self.half, device=places.device) / self.half)
+    def turns(self, start: int, stop: int, where: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Cosine and sine of the angles by which queries and keys of the ids from ``start`` to ``stop`` are turned.
+
+        By the place in the sequence; where the model is told positions (batch, time, 7), five of sixteen pairs by the
+        row in the picture and five by the column instead, so that attention can look for what lies near.
+        """
+        device = self.head.weight.device
+        spatial = 0 if where is None else self.half * 5 // 16
+        count = self.half - 2 * spatial
+        places = torch.arange(start, stop, device=device)[:, None]
+        angles = places * 10000.0 ** (-torch.arange(count, device=device) / count)
+        if where is not None:
+            # Waves of 512 to 8 pixels; what has no place is turned by none.
+            rates = 2 * math.pi / 512 * 2 ** torch.linspace(0, 6, spatial, device=device)
+            turned = (where[..., 5:, None].clamp(min=0) * rates).flatten(-2)
+            angles = torch.cat([angles.expand(*turned.shape[:2], count), turned], -1)[:, None]
         return angles.cos(), angles.sin()
 
     def embedded(self, ids: Tensor) -> Tensor:
@@ -133,7 +148,7 @@ class ByteModel(nn.Module):
         return found if self.where is None else found + self.where(ids[..., 1:])
 
     def forward(self, ids: Tensor) -> Tensor:
-        x, turns = self.embedded(ids), self.turns(0, ids.shape[1])
+        x, turns = self.embedded(ids), self.turns(0, ids.shape[1], None if self.where is None else ids[..., 1:])
         for block in self.blocks:
             x = block(x, turns)
         logits: Tensor = self.head(self.norm(x))
@@ -178,6 +193,14 @@ def losses(model: ByteModel, ids: Tensor) -> Tensor:
     """Nats of every id but the first, shape (batch, time - 1); 0 for padding."""
     logits = model(ids[:, :-1])
     return functional.cross_entropy(logits.transpose(1, 2), values_of(ids)[:, 1:], ignore_index=PAD, reduction="none")
+
+
+def _counts(ids: Tensor, given: float) -> Tensor:
+    """What the loss of every id but the first counts, as :func:`losses`."""
+    values = values_of(ids)
+    middle = (values == MARKS.sentinels["middle"]).cumsum(1)[:, :-1] > 0
+    learned = middle | ~middle.any(1, keepdim=True)
+    return torch.where(learned, 1.0, given) * (values[:, 1:] != PAD)
 
 
 @torch.no_grad()
@@ -232,9 +255,9 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * gone)))
         ids = _padded(next(batches), device)
-        values = values_of(ids)
-        seen += int((values != PAD).sum())
-        loss = losses(model, ids).sum() / (values[:, 1:] != PAD).sum()
+        seen += int((values_of(ids) != PAD).sum())
+        counts = _counts(ids, settings.given)
+        loss = (losses(model, ids) * counts).sum() / counts.sum()
         model.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -268,10 +291,12 @@ def sample(
     shape = (2, len(labels), model.blocks[0].heads, most, 2 * model.half)
     past = [torch.zeros(shape, device=device) for _ in model.blocks]
     for place in range(most):
-        x, turns = model.embedding(ids), model.turns(place, place + 1)
+        x, where = model.embedding(ids), None
         if model.where is not None:
-            where = np.stack([followers[number].position() for number in running])[:, None]
-            x = x + model.where(torch.from_numpy(where).to(device))
+            rows = np.stack([followers[number].position() for number in running])[:, None]
+            where = torch.from_numpy(rows).to(device)
+            x = x + model.where(where)
+        turns = model.turns(place, place + 1, where)
         for block, kept in zip(model.blocks, past, strict=True):
             x = block(x, turns, kept, place)
         logits = model.head(model.norm(x))[:, 0] / temperature

@@ -35,10 +35,9 @@ from where import coding, follower
 QUICK = Settings()
 LARGE = Settings(width=384, layers=8, heads=6, steps=12000, batch=32, rate=6e-4)
 HELD_OUT = 128
-INFILL = "infill"
 #: Before the encoding of runs on digits alone, and their settings.
 DIGITS = "digits-"
-QUICK_INFILL = Settings(steps=200, muon=0.02)
+QUICK_INFILL = Settings(steps=200, muon=0.02, given=0.1)
 QUICK_DIGITS = Settings(steps=1000, batch=16, muon=0.02)
 LARGE_DIGITS = Settings(width=256, layers=6, heads=8, steps=8000, batch=32, rate=1e-3, muon=0.02)
 
@@ -82,8 +81,8 @@ def one_run(out: Path, crops: int, encoding: str, seed: int, settings: Settings,
         result = digits.run(out, crops, encoding.removeprefix(DIGITS), seed, settings, device)
         finish(stem, {"encoding": encoding, "seed": seed, "settings": settings.record()} | result, start)
         return f"{name}: {time.process_time() - start:.0f} s of CPU"
-    if coding(encoding) == INFILL:
-        result = infilling.run(out, crops, seed, settings, device)
+    if coding(encoding) in infilling.TASKS:
+        result = infilling.run(out, crops, encoding, seed, settings, device)
         finish(stem, {"encoding": encoding, "seed": seed, "settings": settings.record()} | result, start)
         return f"{name}: {time.process_time() - start:.0f} s of CPU"
     pictures = prepare(out, crops, 1)
@@ -167,7 +166,7 @@ def go_on(out: Path, crops: int, path: Path, device: str) -> str:
     result = json.loads(path.read_text())
     name = result["encoding"].removeprefix(DIGITS)
     judged = result["encoding"].startswith(DIGITS) and ("parts" if name in measure.PGFR else "bits") in result
-    if coding(result["encoding"]) == INFILL or judged:
+    if coding(result["encoding"]) in infilling.TASKS or judged:
         return f"{path.stem}: there already"
     model = ByteModel(Settings(**result["settings"])).to(device)
     model.load_state_dict(torch.load(path.with_suffix(".pt"), map_location=device))
@@ -184,7 +183,7 @@ def go_on(out: Path, crops: int, path: Path, device: str) -> str:
 def settings_of(name: str, options: argparse.Namespace) -> Settings:
     """Model and training of a run, with what the command line says otherwise."""
     small, large = QUICK, LARGE
-    if coding(name) == INFILL:
+    if coding(name) in infilling.TASKS:
         small, large = QUICK_INFILL, LARGE
     elif name.startswith(DIGITS):
         small, large = QUICK_DIGITS, LARGE_DIGITS
@@ -214,13 +213,14 @@ def main() -> None:
     out, began = options.out, time.time()
     (out / "runs").mkdir(parents=True, exist_ok=True)
     on_digits = [DIGITS + name for name in digits.ENCODINGS]
-    wanted = options.only.split(",") if options.only else [*ENCODINGS, *on_digits, INFILL, "levels", "flat"]
+    wanted = options.only.split(",") if options.only else [*ENCODINGS, *on_digits, "infill", "levels", "flat"]
     if any(coding(name) in (*ENCODINGS, *CHANGES) for name in wanted):
         prepare(out, crops, options.jobs)
     if any(name in on_digits for name in wanted):
         digits.prepare(out, crops)
-    if any(coding(name) == INFILL for name in wanted):
-        infilling.prepare(out, crops)
+    for name in wanted:
+        if coding(name) in infilling.TASKS:
+            infilling.prepare(out, crops, name, options.jobs)
     seeds = {name: options.seeds if name in ENCODINGS else options.more_seeds for name in wanted}
     # In the order of their worth, so that a run that was stopped has told most.
     jobs = [(seed, name) for name in wanted for seed in range(seeds[name])]
@@ -241,7 +241,7 @@ def main() -> None:
         report(out, prepare(out, crops, 1)["held_out"])
     if any(name in load(out) for name in on_digits):
         digits.report(out)
-    if infills := {name: runs for name, runs in load(out).items() if coding(name) == INFILL}:
+    if infills := {name: runs for name, runs in load(out).items() if coding(name) in infilling.TASKS}:
         text = infilling.table_of(infills)
         (out / "infill.md").write_text(text + "\n")
         print(text)
