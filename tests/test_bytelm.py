@@ -128,16 +128,20 @@ def test_models_write_what_they_predict(codings: ModuleType, image: NDArray[np.u
     with torch.no_grad():
         for weights in writer.parameters():
             weights *= 4  # so that what is most likely depends on all that came before
-    given = codings.encode(image)[where.coding(name)][:120]
-    followers = [where.follower(name)] if told else []
+    stream, lengths, labels = codings.encode(image)[where.coding(name)], (120, 90), (10, 3)
+    followers = [where.follower(name) for _ in lengths]
+    given = [
+        model.beginning(label, stream[:length], follower)
+        for label, length, follower in zip(labels, lengths, followers, strict=True)
+    ]
     endless = np.arange(257) < 256
-    (written,) = model.sample(writer, [10], 180, 0, lambda *_: endless, given, 1e-4, followers)
-    assert len(written) == 180 and written[:120] == given
-    ids = torch.from_numpy(model.sequence(10, written, where.follower(name)))[None]
-    with torch.no_grad():
-        logits = writer(ids[:, :-1])[0, :, :256]
-    assert bytes(logits.argmax(-1).tolist())[120:180] == written[120:]
-    assert len(set(written[120:])) > 5
+    written = model.sample(writer, given, 60, 0, lambda *_: endless, 1e-4, followers if told else [])
+    for label, length, more in zip(labels, lengths, written, strict=True):
+        ids = torch.from_numpy(model.sequence(label, stream[:length] + more, where.follower(name)))[None]
+        with torch.no_grad():
+            logits = writer(ids[:, :-1])[0, :, :256]
+        assert len(more) == 60 and bytes(logits.argmax(-1).tolist())[length : length + 60] == more
+        assert len(set(more)) > 5
 
 
 def test_where_the_bytes_of_jpeg_stand(image: NDArray[np.uint8]) -> None:

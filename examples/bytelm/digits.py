@@ -61,7 +61,7 @@ def prepare(out: Path, crops: int | None = None) -> dict[str, list[tuple[data.Pi
 
 def run(out: Path, crops: int, encoding: str, seed: int, settings: Any, device: str) -> dict[str, Any]:
     """Train a model, and let it write in every way; the model is under "model"."""
-    from model import ByteModel, sample, sequence, train
+    from model import ByteModel, beginning, sample, sequence, train
 
     pictures = prepare(out, crops)
     training = [(picture.label, streams[coding(encoding)]) for picture, streams in pictures["train"]]
@@ -82,10 +82,12 @@ def run(out: Path, crops: int, encoding: str, seed: int, settings: Any, device: 
         if way == "masked" and encoding not in measure.MASKED:
             continue
         mask = measure.Mask(len(labels)) if way == "masked" else None
-        given = header if way in ("given", "cool") else b""
-        told = [one for _ in labels if (one := follower(encoding))]
-        streams = sample(model, labels, most, seed, mask, given, COOL if way == "cool" else 1.0, told)
-        found[way] = [[label, stream.hex()] for label, stream in zip(labels, streams, strict=True)]
+        first = header if way in ("given", "cool") else b""
+        told = [follower(encoding) for _ in labels]
+        given = [beginning(label, first, one) for label, one in zip(labels, told, strict=True)]
+        temperature, followers = COOL if way == "cool" else 1.0, [one for one in told if one]
+        streams = sample(model, given, most - len(first), seed, mask, temperature, followers)
+        found[way] = [[label, (first + stream).hex()] for label, stream in zip(labels, streams, strict=True)]
     return found | {"model": model}
 
 

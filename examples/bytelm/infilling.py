@@ -2,6 +2,8 @@
 
 Gray pictures of 128 pixels have four tiles of finest detail and one of the next level. How much their surroundings
 could tell is what context.py estimates. Crisp digits are pictures whose surroundings tell much.
+
+python examples/bytelm/infilling.py OUT          # pictures of tiles that the first model of infill-digits-told wrote
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import pickle
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +47,8 @@ TASKS = {
     "infill-digits": Task("digits", (2,)),
     "infill-digits-prefix": Task("digits", (2,), 0.0),
 }
+#: Of what is written for the pictures.
+TEMPERATURE = 0.7
 #: How often every digit to train on comes.
 COPIES = 6
 #: What a picture is, and its stream.
@@ -170,3 +175,60 @@ def table_of(by_name: dict[str, list[dict[str, Any]]]) -> str:
         rows.append([name, level, str(len(found)), str(tiles), f"{size:.0f}", *bits, *less])
     heads = ["runs of", "level", "runs", "tiles", "bytes", "both sides", "prefix only", "another picture's"]
     return table([*heads, "both against prefix, %", "against another's, %"], rows)
+
+
+def sheet(out: Path, name: str = "infill-digits-told", count: int = 10) -> dict[str, float]:
+    """OUT/infilled.png: held-out pictures without a tile, and with what the first model of a run wrote in its place.
+
+    Returns:
+        The mean PSNR in dB of each row of pictures against those with the tile as it was.
+    """
+    import json
+
+    import torch
+
+    from figures import pyplot
+    from model import ByteModel, Settings, sample
+
+    record = json.loads((out / "runs" / f"{name}-0.json").read_text())
+    model, told = ByteModel(Settings(**record["settings"])), record["settings"]["told"]
+    model.load_state_dict(torch.load(out / "runs" / f"{name}-0.pt"))
+    level = TASKS[coding(name)].levels[-1]
+    held_out = prepare(out, 0, name)["held_out"]
+    cases = [case for labelled in held_out for case in _cases(*labelled, (level,))]
+    cases = cases[:: max(1, len(cases) // count)][:count]
+    most = int(1.5 * max(len(whole.section("middle")) for _, _, whole in cases))
+    middles = {"as it was": [whole.section("middle") for _, _, whole in cases], "removed": [b""] * len(cases)}
+    for title, suffix in (("from the prefix only", False), ("from both sides", True)):
+        # All but the middle and the end mark is given.
+        given = [
+            _ids(label, whole, told, suffix=suffix)[: -len(whole.section("middle")) - 1] for _, label, whole in cases
+        ]
+        followers = [Positions() for _ in cases] if told else []
+        for follower, (_, _, whole) in zip(followers, cases, strict=told):
+            follower.advance(whole.section("prefix"))
+        middles[title] = sample(model, given, most, 0, None, TEMPERATURE, followers)
+    pictures = {
+        title: [
+            codings.decode("tokens", whole.section("prefix") + middle + whole.section("suffix"), (EDGE, EDGE))
+            for middle, (_, _, whole) in zip(written, cases, strict=True)
+        ]
+        for title, written in middles.items()
+    }
+    figure, grid = pyplot.subplots(len(pictures), len(cases), figsize=(1.3 * len(cases), 1.3 * len(pictures)))
+    for (title, row), line in zip(pictures.items(), grid, strict=True):
+        for pixels, axes in zip(row, line, strict=True):
+            axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
+            axes.set(xticks=[], yticks=[])
+        line[0].set_ylabel(title.replace(" the ", " the\n"), rotation=0, ha="right", va="center", fontsize=9)
+    figure.tight_layout(pad=0.3)
+    figure.savefig(out / "infilled.png", dpi=75)
+    return {
+        title: float(np.mean([codings.psnr(one, true) for one, true in zip(row, pictures["as it was"], strict=True)]))
+        for title, row in pictures.items()
+        if title != "as it was"
+    }
+
+
+if __name__ == "__main__":
+    print(sheet(Path(sys.argv[1])))

@@ -163,6 +163,11 @@ def sequence(label: int, stream: bytes, follower: Follower | None = None) -> NDA
     return beside(ids, np.concatenate([follower.position()[None], follower.advance(stream), NOWHERE]))
 
 
+def beginning(label: int, stream: bytes, follower: Follower | None = None) -> NDArray[np.int64]:
+    """What a model is given to write on from: what the picture is and first bytes, behind which a follower stands."""
+    return sequence(label, stream, follower)[:-1]
+
+
 def beside(ids: NDArray[np.int64], where: NDArray[np.int32]) -> NDArray[np.int64]:
     return np.concatenate([ids[:, None], where], 1)
 
@@ -269,58 +274,57 @@ def train(
 @torch.no_grad()
 def sample(
     model: ByteModel,
-    labels: Sequence[int],
+    given: Sequences,
     most: int,
     seed: int,
     allowed: Callable[[int, bytes], NDArray[np.bool_]] | None = None,
-    given: bytes = b"",
     temperature: float = 1.0,
     followers: Sequence[Follower] = (),
 ) -> list[bytes]:
-    """One stream for every label, until the end mark or ``most`` bytes; all begin with ``given``.
+    """What a model writes behind every row of ids, until the end mark or ``most`` bytes.
 
-    ``allowed(row, bytes so far)`` may name the bytes that are legal next and, as entry 256, whether the end is. A model
-    that is told needs ``followers``, one for every label.
+    Rows are those of :func:`sequence` without the end; a model that is told needs ``followers`` which stand behind
+    them. ``allowed(row, bytes so far)`` may name the bytes that are legal next and, as entry 256, whether the end is.
     """
     model.eval()
     device = str(model.head.weight.device)
     generator = torch.Generator(device).manual_seed(seed)
-    written = [bytearray() for _ in labels]
-    running = list(range(len(labels)))
-    ids = torch.tensor([[LABELS[label]] for label in labels], device=device)
-    shape = (2, len(labels), model.blocks[0].heads, most, 2 * model.half)
+    written, running = [bytearray() for _ in given], list(range(len(given)))
+    length = max(map(len, given)) + most - 1
+    shape = (2, len(given), model.blocks[0].heads, length, 2 * model.half)
     past = [torch.zeros(shape, device=device) for _ in model.blocks]
-    for place in range(most):
-        x, where = model.embedding(ids), None
-        if model.where is not None:
-            rows = np.stack([followers[number].position() for number in running])[:, None]
-            where = torch.from_numpy(rows).to(device)
-            x = x + model.where(where)
-        turns = model.turns(place, place + 1, where)
+    current = [row[0] for row in given]
+    for place in range(length):
+        ids = torch.from_numpy(np.stack(current)[:, None]).to(device)
+        x, turns = model.embedded(ids), model.turns(place, place + 1, None if model.where is None else ids[..., 1:])
         for block, kept in zip(model.blocks, past, strict=True):
             x = block(x, turns, kept, place)
         logits = model.head(model.norm(x))[:, 0] / temperature
         logits[:, 256:EOS] = logits[:, EOS + 1 :] = -torch.inf
         if allowed is not None:
-            legal = np.zeros(tuple(logits.shape), bool)
+            legal = np.ones(tuple(logits.shape), bool)
             for row, number in enumerate(running):
-                mask = allowed(number, bytes(written[number]))
-                legal[row, :256], legal[row, EOS] = mask[:256], mask[256]
+                if place + 1 >= len(given[number]):
+                    mask = allowed(number, bytes(written[number]))
+                    legal[row, :256], legal[row, EOS] = mask[:256], mask[256]
             logits[~torch.from_numpy(legal).to(device)] = -torch.inf
-        ids = torch.multinomial(logits.softmax(-1), 1, generator=generator)
-        if place < len(given):
-            ids[:] = given[place]
-        drawn = ids[:, 0].tolist()
-        for number, value in zip(running, drawn, strict=True):
-            if value < 256:
+        drawn = torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0].tolist()
+        going, current = [], []
+        for row, (number, value) in enumerate(zip(running, drawn, strict=True)):
+            if place + 1 < len(given[number]):
+                following = given[number][place + 1]
+            elif value < 256 and len(written[number]) < most:
                 written[number].append(value)
+                following = np.int64(value)
                 if followers:
-                    followers[number].advance(bytes([value]))
-        going = [row for row, value in enumerate(drawn) if value < 256]
+                    following = beside(np.array([value]), followers[number].advance(bytes([value])))[0]
+            else:
+                continue
+            going.append(row)
+            current.append(following)
+        if not going:
+            break
         if len(going) < len(running):
-            running, ids = [running[row] for row in going], ids[going]
-            if not running:
-                break
-            past = [kept[:, going] for kept in past]
+            running, past = [running[row] for row in going], [kept[:, going] for kept in past]
     model.train()
     return [bytes(stream) for stream in written]

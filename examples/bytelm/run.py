@@ -29,7 +29,7 @@ import digits
 import infilling
 import measure
 from codings import CHANGES, ENCODINGS
-from model import ByteModel, Settings, sample, sequence, train
+from model import ByteModel, Settings, beginning, sample, sequence, train
 from where import coding, follower
 
 QUICK = Settings()
@@ -136,10 +136,12 @@ def written(
     for labels in ([label for label in range(10) for _ in range(6)], [data.PHOTOGRAPH] * 12):
         others = [stream for label, stream in held_out if label in labels]
         mask = measure.Mask(len(labels)) if masked else None
-        given = measure.header(encoding, others[0]) if header else b""
-        told = [one for _ in labels if (one := follower(encoding))]
-        streams = sample(model, labels, int(1.25 * max(map(len, others))), seed, mask, given, followers=told)
-        found += [[label, stream.hex()] for label, stream in zip(labels, streams, strict=True)]
+        first = measure.header(encoding, others[0]) if header else b""
+        told = [follower(encoding) for _ in labels]
+        given = [beginning(label, first, one) for label, one in zip(labels, told, strict=True)]
+        most = int(1.25 * max(map(len, others))) - len(first)
+        streams = sample(model, given, most, seed, mask, followers=[one for one in told if one])
+        found += [[label, (first + stream).hex()] for label, stream in zip(labels, streams, strict=True)]
     return found
 
 
