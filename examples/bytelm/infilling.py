@@ -40,12 +40,13 @@ class Task:
     both: float = 0.5
 
 
-#: By the names of runs, without what says that a model is told. The last is what the others are held against: all of
-#: its training is without a suffix.
+#: By the names of runs, without what says that a model is told. The last two are to see whether it matters that one
+#: model learns both: each spends all of its training on one.
 TASKS = {
     "infill": Task("photographs", (1, 2)),
     "infill-digits": Task("digits", (2,)),
     "infill-digits-prefix": Task("digits", (2,), 0.0),
+    "infill-digits-both": Task("digits", (2,), 1.0),
 }
 #: Of what is written for the pictures.
 TEMPERATURE = 0.7
@@ -93,7 +94,8 @@ def run(out: Path, crops: int, name: str, seed: int, settings: Any, device: str)
     from model import ByteModel, bits, train
 
     task, told = TASKS[coding(name)], bool(settings.told)
-    levels, contexts = task.levels, CONTEXTS if task.both else ("prefix",)
+    levels = task.levels
+    contexts = [context for context in CONTEXTS if (task.both < 1 if context == "prefix" else task.both > 0)]
     streams = prepare(out, crops, name)
     held_out = [case for labelled in streams["held_out"] for case in _cases(*labelled, levels)]
     few = [case for case in held_out if case[0] == levels[-1]][:24]
@@ -168,7 +170,14 @@ def table_of(by_name: dict[str, list[dict[str, Any]]]) -> str:
         found = [run["infill"][level] for run in by_name[name]]
         bits = [spread((float(np.mean(one[context])) for one in found if context in one), 1) for context in CONTEXTS]
         less = [
-            spread((100 * (np.sum(one["both"]) / np.sum(one[context]) - 1) for one in found if "both" in one), 1)
+            spread(
+                (
+                    100 * (np.sum(one["both"]) / np.sum(one[context]) - 1)
+                    for one in found
+                    if {"both", context} <= set(one)
+                ),
+                1,
+            )
             for context in CONTEXTS[1:]
         ]
         tiles, size = len(found[0]["bytes"]), float(np.mean(found[0]["bytes"]))
@@ -178,10 +187,10 @@ def table_of(by_name: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def sheet(out: Path, name: str = "infill-digits-told", count: int = 10) -> dict[str, float]:
-    """OUT/infilled.png: held-out pictures without a tile, and with what the first model of a run wrote in its place.
+    """OUT/infilled.png: ``count`` held-out pictures without a tile, and with what the first model of a run wrote there.
 
     Returns:
-        The mean PSNR in dB of each row of pictures against those with the tile as it was.
+        The mean PSNR in dB of all held-out pictures of each kind against those with the tile as it was.
     """
     import json
 
@@ -196,7 +205,6 @@ def sheet(out: Path, name: str = "infill-digits-told", count: int = 10) -> dict[
     level = TASKS[coding(name)].levels[-1]
     held_out = prepare(out, 0, name)["held_out"]
     cases = [case for labelled in held_out for case in _cases(*labelled, (level,))]
-    cases = cases[:: max(1, len(cases) // count)][:count]
     most = int(1.5 * max(len(whole.section("middle")) for _, _, whole in cases))
     middles = {"as it was": [whole.section("middle") for _, _, whole in cases], "removed": [b""] * len(cases)}
     for title, suffix in (("from the prefix only", False), ("from both sides", True)):
@@ -215,9 +223,9 @@ def sheet(out: Path, name: str = "infill-digits-told", count: int = 10) -> dict[
         ]
         for title, written in middles.items()
     }
-    figure, grid = pyplot.subplots(len(pictures), len(cases), figsize=(1.3 * len(cases), 1.3 * len(pictures)))
+    figure, grid = pyplot.subplots(len(pictures), count, figsize=(1.3 * count, 1.3 * len(pictures)), squeeze=False)
     for (title, row), line in zip(pictures.items(), grid, strict=True):
-        for pixels, axes in zip(row, line, strict=True):
+        for pixels, axes in zip(row[:: max(1, len(row) // count)], line, strict=False):
             axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(title.replace(" the ", " the\n"), rotation=0, ha="right", va="center", fontsize=9)
