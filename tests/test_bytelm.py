@@ -93,7 +93,7 @@ def test_the_example_in_small(tmp_path: Path, large: bool) -> None:
         assert done.stdout.count("-0: there already") >= already
     for name in names:
         record = json.loads((tmp_path / "runs" / f"{name}-0.json").read_text())
-        assert record["settings"]["layers"] == (4 if not large else 6 if "digits" in name else 8)
+        assert record["settings"]["layers"] == (4 if not large else 6 if name.startswith("digits") else 8)
         assert record["settings"]["width"] == (48 if large else 96)
         assert record["curve"][-1]["step"] == 2 and record["curve"][-1]["bits"] > 0
     results = json.loads((tmp_path / "results.json").read_text())
@@ -106,12 +106,16 @@ def test_the_example_in_small(tmp_path: Path, large: bool) -> None:
     text = (tmp_path / "tables.md").read_text()
     assert "| tokens |" in text
     assert len((tmp_path / "infill.md").read_text().splitlines()) == 7
+    command = [sys.executable, str(FOLDER / "infilling.py"), str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "removed" in done.stdout
     on_digits = json.loads((tmp_path / "digits.json").read_text())["tokens"]
     (run,) = on_digits["runs"]
     assert on_digits["told"]["1.0"] > 0.85 > on_digits["told"]["0.1"]
     assert run["masked"]["legal"] == run["given"]["decode"] == 1
     assert "| held out | tokens |" in (tmp_path / "digits.md").read_text()
-    for plot in ("curves.png", "cuts.png", "samples.png", "digits-cuts.png", "digits.png"):
+    for plot in ("curves.png", "cuts.png", "samples.png", "digits-cuts.png", "digits.png", "infilled.png"):
         assert (tmp_path / plot).stat().st_size > 5000
 
 

@@ -39,6 +39,7 @@ HELD_OUT = 128
 DIGITS = "digits-"
 QUICK_INFILL = Settings(steps=200, muon=0.02, given=0.1)
 QUICK_DIGITS = Settings(steps=1000, batch=16, muon=0.02)
+LARGE_INFILL = Settings(**LARGE.record() | {"given": 0.1})
 LARGE_DIGITS = Settings(width=256, layers=6, heads=8, steps=8000, batch=32, rate=1e-3, muon=0.02)
 
 #: What the command line may say instead of a setting's own.
@@ -186,7 +187,7 @@ def settings_of(name: str, options: argparse.Namespace) -> Settings:
     """Model and training of a run, with what the command line says otherwise."""
     small, large = QUICK, LARGE
     if coding(name) in infilling.TASKS:
-        small, large = QUICK_INFILL, LARGE
+        small, large = QUICK_INFILL, LARGE_INFILL
     elif name.startswith(DIGITS):
         small, large = QUICK_DIGITS, LARGE_DIGITS
     said = {key: value for key in SAID if (value := getattr(options, key)) is not None}
