@@ -43,7 +43,7 @@ LARGE_INFILL = Settings(**LARGE.record() | {"given": 0.1})
 LARGE_DIGITS = Settings(width=256, layers=6, heads=8, steps=8000, batch=32, rate=1e-3, muon=0.02)
 
 #: What the command line may say instead of a setting's own.
-SAID = ("steps", "batch", "width", "layers", "heads", "muon")
+SAID = ("steps", "batch", "width", "layers", "heads", "muon", "given")
 
 
 def prepare(out: Path, crops: int, jobs: int) -> dict[str, Any]:
@@ -207,6 +207,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int)
     parser.add_argument("--heads", type=int)
     parser.add_argument("--muon", type=float, help="rate of Muon for the matrices of the blocks; 0: AdamW")
+    parser.add_argument("--given", type=float, help="what the loss counts of ids before a middle to fill in, 0 to 1")
     parser.add_argument("--crops", type=int, help="crops of photographs to train on")
     parser.add_argument("--only", default="", help="names of runs, comma-separated; default: all but chunks")
     parser.add_argument("--large", action="store_true")
