@@ -40,10 +40,12 @@ class Task:
     both: float = 0.5
 
 
-#: By the names of runs, without what says that a model is told. The last two are to see whether it matters that one
-#: model learns both: each spends all of its training on one.
+#: By the names of runs, without what says that a model is told. Those that end in prefix and both are to see whether
+#: it matters that one model learns both: each spends all of its training on one.
 TASKS = {
     "infill": Task("photographs", (1, 2)),
+    "infill-prefix": Task("photographs", (2,), 0.0),
+    "infill-both": Task("photographs", (2,), 1.0),
     "infill-digits": Task("digits", (2,)),
     "infill-digits-prefix": Task("digits", (2,), 0.0),
     "infill-digits-both": Task("digits", (2,), 1.0),
