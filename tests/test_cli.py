@@ -148,6 +148,34 @@ class TestEncode:
         assert result.exit_code == 2
         assert "Error: " in result.stderr
 
+    @pytest.mark.parametrize("container", ["pgf", "pgfr"])
+    def test_a_budget_is_for_the_picture(self, tmp_path: Path, container: str) -> None:
+        """Metadata larger than a quarter of it is left out, and the picture turned as its EXIF said."""
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        with Image.open(SAMPLES / "chelsea.png") as cat:
+            cat.convert("RGB").save(tmp_path / "in.png", exif=exif, icc_profile=np.random.default_rng(1).bytes(5000))
+        for words, kept in ((("--max-bytes", "9k"), False), (("--max-bytes", "60k"), True), ((), True)):
+            result = run("encode", tmp_path / "in.png", "-o", tmp_path / f"out.{container}", "-f", *words)
+            assert result.exit_code == 0
+            data = (tmp_path / f"out.{container}").read_bytes()
+            info = pgfrs.read_info(data)
+            assert (unpack_metadata(info.user_data).icc_profile is not None) is kept
+            assert (info.width, info.height) == ((451, 300) if kept else (300, 451))
+            assert ("bytes of metadata left out" in result.stderr) is not kept
+            assert words == () or len(data) <= int(words[1][:-1]) * 1000
+
+    @pytest.mark.parametrize("words", [["--quality", 5], ["--max-bytes", 5000]])
+    def test_palettes_are_not_quantised(self, tmp_path: Path, words: list[object]) -> None:
+        with Image.open(SAMPLES / "chelsea.png") as cat:
+            cat.convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / "in.png")
+        result = run("encode", tmp_path / "in.png", *words)
+        assert result.exit_code == 0 and "encoded as rgb" in result.stderr
+        with Image.open(tmp_path / "in.png") as picture:
+            assert psnr(pgfrs.decode((tmp_path / "in.pgf").read_bytes()), np.asarray(picture.convert("RGB"))) > 23
+        assert run("encode", tmp_path / "in.png", "-f").exit_code == 0
+        assert pgfrs.read_info((tmp_path / "in.pgf").read_bytes()).mode == "indexed"
+
 
 class TestFiles:
     def test_existing_files_need_force(self, tmp_path: Path) -> None:
@@ -345,7 +373,29 @@ class TestInfo:
         assert table.stdout.count("not all here") == info.levels
 
     def test_check_of_a_whole_file(self, cat: Path) -> None:
-        assert "nothing wrong" in run("info", cat, "--check").stdout
+        result = run("info", cat, "--check")
+        assert result.exit_code == 0 and "nothing wrong" in result.stdout
+
+    def test_check_fails_for_damage(self, cat: Path, tmp_path: Path) -> None:
+        data = bytearray(cat.read_bytes())
+        data[len(data) // 2 : len(data) // 2 + 50] = bytes(50)
+        (tmp_path / "hit.pgf").write_bytes(data)
+        (tmp_path / "cut.pgf").write_bytes(cat.read_bytes()[:-9])
+        for name in ("hit.pgf", "cut.pgf"):
+            assert run("info", tmp_path / name, cat, "--check").exit_code == 1
+            assert run("info", tmp_path / name, cat).exit_code == 0
+
+    def test_a_stream_says_whether_all_detail_is_there(self, cat: Path, tmp_path: Path) -> None:
+        data = pgfrs.encode(pgfrs.decode(cat.read_bytes()), format="pgfr")
+        for length, words in (
+            (len(data), ""),
+            (9000, "blocks without the lowest planes (cut, or made for fewer bytes)"),
+            (100, "base values not there"),
+        ):
+            (tmp_path / "cat.pgfr").write_bytes(data[:length])
+            result = run("info", tmp_path / "cat.pgfr", "--check")
+            assert words in result.stdout and ("not all detail" in result.stdout) is bool(words)
+            assert "quality    0 (lossless if whole)" in result.stdout
 
     def test_metadata_and_palette(self, tmp_path: Path) -> None:
         image = Image.new("P", (20, 20))
@@ -407,6 +457,15 @@ class TestDamage:
         expected, record = damage_with_record(cat.read_bytes(), seed=9, kind="mixed", edits=5, length=4)
         assert cat.with_name("cat.damaged.pgf").read_bytes() == expected
         assert result.stdout.splitlines()[1:] == [f"  {edit}" for edit in record]
+
+    def test_the_opening_of_a_stream_can_be_protected(self, cat: Path, tmp_path: Path) -> None:
+        data = pgfrs.encode(pgfrs.decode(cat.read_bytes()), format="pgfr", user_data=bytes(300))
+        opening = next(segment.start for segment in pgfrs.segments(data) if segment.kind == "planes")
+        (tmp_path / "cat.pgfr").write_bytes(data)
+        words = ["--protect", "header", "--edits", 30, "--length", 20, "-f"]
+        assert run("damage", tmp_path / "cat.pgfr", "-o", tmp_path / "hit.pgfr", *words).exit_code == 0
+        damaged = (tmp_path / "hit.pgfr").read_bytes()
+        assert damaged[:opening] == data[:opening] and damaged != data
 
     def test_header_can_be_protected(self, cat: Path, tmp_path: Path) -> None:
         data = cat.read_bytes()
@@ -510,6 +569,14 @@ class TestIndex:
         assert run("index", tmp_path / "cut.pgfr").exit_code == 1
         assert (tmp_path / "cut.pgfr").read_bytes() == data
         assert run("index", "--by-place", cat).exit_code != 0
+
+    def test_links_and_permissions_stay(self, cat: Path, tmp_path: Path) -> None:
+        cat.chmod(0o600)
+        (tmp_path / "link.pgf").symlink_to(cat)
+        before = cat.stat().st_size
+        assert run("index", tmp_path / "link.pgf").exit_code == 0
+        assert (tmp_path / "link.pgf").is_symlink()
+        assert cat.stat().st_size > before and cat.stat().st_mode & 0o777 == 0o600
 
 
 class TestProgram:

@@ -233,6 +233,20 @@ def test_damaged_chunks(camera: Image) -> None:
         assert Pgf(strict=False).decode(cut).shape == camera.shape
 
 
+@pytest.mark.parametrize("max_bytes", [None, 20000])
+def test_cut_chunks_of_streams(camera: Image, max_bytes: int | None) -> None:
+    """Any prefix of a stream is a whole stream, but not a whole chunk."""
+    codec = Pgf(format="pgfr", max_bytes=max_bytes)
+    chunk = codec.encode(camera)
+    assert max_bytes is None or len(chunk) <= max_bytes
+    whole = codec.decode(chunk)
+    for cut in (chunk[:-1], chunk[:-2], chunk[: len(chunk) // 4]):
+        with pytest.raises(pgfrs.TruncatedError, match="no end mark"):
+            codec.decode(cut)
+        assert Pgf(format="pgfr", strict=False).decode(cut).shape == camera.shape
+    assert np.array_equal(Pgf(format="pgfr", strict=False).decode(chunk[:-2]), whole)
+
+
 def test_other_processes_find_the_codecs_by_name(tmp_path: Path, camera: Image) -> None:
     """As workers do that know nothing but the address of an array."""
     with warnings.catch_warnings():

@@ -24,7 +24,7 @@ from material import SAMPLES
 from pgfrs.corpus import SINKS, PlanError, Recipe, SourceError, convert, prepare_image
 from pgfrs.corpus.plan import Plan
 from pgfrs.corpus.rows import Record
-from pgfrs.corpus.sinks import tar
+from pgfrs.corpus.sinks import ID_SINKS, tar
 from pictures import corpus, photograph, saved
 
 RECIPE = Recipe(size=48, quality=5)
@@ -76,7 +76,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("sink", SINKS)
 def test_every_sink_keeps_every_picture(folder: Path, tmp_path: Path, sink: str) -> None:
-    report = convert(folder, tmp_path, recipe=RECIPE, sink=sink, shard_size=4, id_offset=1000, verify=100)
+    offset = 1000 if sink in ID_SINKS else 0
+    report = convert(folder, tmp_path, recipe=RECIPE, sink=sink, shard_size=4, id_offset=offset, verify=100)
     assert (report["rows"], report["ok"], report["failed"]) == (21, 16, 5)
     assert report["failures"] == {"empty": 1, "truncated": 3, "unknown_format": 1}
     assert report["ignored"] == 1
@@ -277,6 +278,99 @@ def test_keys_never_lead_out_of_the_folder(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("escaped*"))
 
 
+#: Keys from a column, and the names that they become in a tar and in folders.
+ODD_KEYS = {
+    "a.b": ("a_b", "a.b"),
+    "../../evil": ("evil", "evil"),
+    "/": ("2", "2"),
+    "x/../y/": ("x/y", "x/y"),
+    "nul\0and\nlines": ("nul_and_lines", "nul_and_lines"),
+    "k" * 300: ("k" * 200, "k" * 200),
+    "": ("6", "6"),
+}
+
+
+@pytest.mark.parametrize("sink", ["tar", "files"])
+def test_odd_keys_become_names_that_everybody_reads(tmp_path: Path, sink: str) -> None:
+    rows = [{"path": str(SAMPLES / "rocket.jpg"), "key": key} for key in ODD_KEYS]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = convert(tmp_path / "rows.jsonl", tmp_path / "out", sink=sink, recipe=RECIPE, verify=10)
+    assert report["ok"] == len(ODD_KEYS) and not report["verify"]["wrong"]
+    if sink == "tar":
+        with tarfile.open(tmp_path / "out/shard-000000.tar") as archive:
+            members = {member.name: member for member in archive}
+            for key, (name, _) in ODD_KEYS.items():
+                assert f"{name}.pgf" in members
+                described = json.load(archive.extractfile(members[f"{name}.json"]))  # type: ignore[arg-type]
+                assert described["pgfrs"].get("key", name) == key
+        return
+    written = {str(path.relative_to(tmp_path / "out/shard-000000")) for path in (tmp_path / "out").rglob("*.pgf")}
+    assert written == {f"{name}.pgf" for _, name in ODD_KEYS.values()}
+
+
+def test_names_with_line_ends_are_on_the_contact_sheet(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    photograph().resize((20, 20)).save(tmp_path / "in" / "two\nlines.png")
+    assert convert(tmp_path / "in", tmp_path / "out")["ok"] == 1
+    assert (tmp_path / "out/contact-sheet.png").exists()
+
+
+# --- what is there already ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["shard-000000.tar", "report.html", "contact-sheet.png", "plan"])
+def test_files_of_others_are_never_replaced(photographs: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(PlanError, match=name):
+        convert(photographs, tmp_path, recipe=RECIPE)
+    assert (tmp_path / name).read_bytes() == b"mine"
+    assert {path.name for path in tmp_path.iterdir()} == {name, ".lock"}
+
+
+def test_a_source_is_never_its_own_destination(photographs: Path, tmp_path: Path) -> None:
+    convert(photographs, tmp_path, recipe=RECIPE, shard_size=20, report=False)
+    for kept in [*tmp_path.glob("plan/*"), *tmp_path.glob("*.json")]:
+        kept.unlink()
+    (tmp_path / "plan").rmdir()
+    before = hashes(tmp_path)
+    with pytest.raises(PlanError, match=r"shard-000000\.tar"):
+        convert(f"{tmp_path}/shard-*.tar", tmp_path, recipe=RECIPE)
+    assert hashes(tmp_path) == before
+
+
+def test_what_conversions_wrote_is_no_source(photographs: Path, tmp_path: Path) -> None:
+    for path in sorted(photographs.iterdir())[:2]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert convert(tmp_path, tmp_path / "first", sink="files")["rows"] == 2
+    assert convert(tmp_path, tmp_path / "second")["rows"] == 2
+    # Of a conversion that is the source itself its pictures are taken, its contact sheet is not.
+    assert convert(tmp_path / "first", tmp_path / "third")["rows"] == 2
+
+
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    photograph().resize((20, 20)).save(tmp_path / "in" / "a.png")
+    os.mkfifo(tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "c.png").symlink_to("nowhere.png")
+    report = convert(tmp_path / "in", tmp_path / "out", report=False)
+    assert (report["ok"], report["failed"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sink": "memmap", "begin_id": 5}, "begin_id=5: that is the id of byte 5"),
+        ({"sink": "megatron", "id_offset": 100, "end_id": 355}, "end_id=355: that is the id of byte 255"),
+        ({"id_offset": 64}, "id_offset=64: goes with the sinks megatron and memmap"),
+        ({"begin_id": 300}, "begin_id=300: goes with"),
+        ({"verify": -1}, "verify=-1: at least 0"),
+    ],
+)
+def test_settings_that_do_not_fit(photographs: Path, tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        convert(photographs, tmp_path / "out", recipe=RECIPE, **options)
+
+
 # --- going on ------------------------------------------------------------------------------------------------------
 
 
@@ -396,7 +490,8 @@ def test_a_disk_that_is_full(photographs: Path, tmp_path: Path) -> None:
 def test_a_target_that_cannot_be_written(photographs: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = command(photographs, tmp_path / "file")
-    assert done.returncode == 1 and "Traceback" not in done.stderr and "file" in done.stderr.lower()
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"{tmp_path / 'file'}: File exists" in done.stderr
 
 
 def test_the_command_tells_what_happened(folder: Path, tmp_path: Path) -> None:
@@ -404,6 +499,12 @@ def test_the_command_tells_what_happened(folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "16 pictures in 3 shards, 5 failed" in done.stdout and "verified 16" in done.stdout
     assert "21 of 21 images" in done.stderr
+    named = json.loads((tmp_path / "report.json").read_text())["missing"]
+    assert len(named) == 5
+    page = (tmp_path / "report.html").read_text()
+    for row in named:
+        assert Path(row["source"]).is_relative_to(folder) and row["message"]
+        assert row["source"] in done.stderr and row["source"] in page
     assert command(folder, tmp_path, "--size", 64, "--quality", 4, "--shard-size", 10).returncode == 2
     assert command(folder / "nothing", tmp_path / "x").returncode == 2
 

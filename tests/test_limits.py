@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import struct
 import subprocess
 import sys
@@ -80,7 +82,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def test_limits_of_the_caller(camera: NDArray[np.uint8]) -> None:
     data = pgfrs.encode(camera, quality=4)
     pixels = camera.size
-    image = pgfrs.decode(data, limits=pgfrs.Limits(max_pixels=pixels))
+    limits = pgfrs.Limits(max_pixels=pixels)
+    assert repr(pickle.loads(pickle.dumps(limits))) == repr(copy.deepcopy(limits)) == repr(limits)
+    image = pgfrs.decode(data, limits=limits)
     assert image.shape == camera.shape
     with pytest.raises(pgfrs.LimitsError, match=f"{pixels - 1}"):
         pgfrs.decode(data, limits=pgfrs.Limits(max_pixels=pixels - 1))

@@ -615,6 +615,17 @@ def test_max_bytes(photo: Image.Image) -> None:
     assert psnr(pixels(opened(data)), pixels(photo)) > 25
 
 
+def test_a_budget_is_for_the_picture(photo: Image.Image) -> None:
+    photo.info["icc_profile"] = np.random.default_rng(1).bytes(1100)
+    with pytest.warns(UserWarning, match=r"bytes of metadata left out: more than 1/4 of max_bytes=4000"):
+        data = saved(photo, max_bytes=4000)
+    assert "icc_profile" not in opened(data).info and len(data) <= 4000
+    # What is asked for by name is written, or the file is refused.
+    assert opened(saved(photo, max_bytes=4000, icc_profile=photo.info["icc_profile"])).info["icc_profile"]
+    with pytest.raises(ValueError, match="max_bytes 900"):
+        saved(photo, max_bytes=900, icc_profile=photo.info["icc_profile"])
+
+
 @pytest.mark.parametrize("mode", ["1", "P"])
 @pytest.mark.parametrize("options", [{"quality": 4}, {"lossless": False}, {"max_bytes": 100}])
 def test_indices_and_bits_are_never_quantised(mode: str, options: dict[str, Any]) -> None:

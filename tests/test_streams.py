@@ -256,6 +256,10 @@ def test_options_of_streams(photograph: np.ndarray) -> None:
     inside, outside = np.s_[8:56, 8:56], np.s_[136:, 136:]
     shown = pgfrs.decode(start)
     assert psnr(shown[inside], photograph[inside]) > psnr(shown[outside], photograph[outside]) + 6
+    with pytest.raises(ValueError, match=r"first \(4000, 0, 4010, 9\): outside of the picture"):
+        pgfrs.encode(photograph, format="pgfr", first=(4000, 0, 4010, 9))
+    with pytest.raises(ValueError, match="300 bytes of user data take"):
+        pgfrs.encode(photograph, format="pgfr", user_data=bytes(300), max_bytes=400)
     with pytest.raises(ValueError, match="pgfr"):
         pgfrs.encode(photograph, payload="tokens")
     with pytest.raises(ValueError, match="profile"):

@@ -78,19 +78,26 @@ def _levels(info: pgfrs.ImageInfo, available: int) -> list[dict[str, Any]]:
 
 def _report_facts(report: pgfrs.DecodeReport) -> dict[str, Any]:
     fields: tuple[str, ...] = ("complete", "truncated", "damaged", "bytes_total", "bytes_used", "macroblocks")
-    fields += ("intact", "partial", "missing", "repaired", "concealed", "finest_complete_level")
-    return {field: getattr(report, field) for field in fields} | {
-        "unit": _unit(report),
-        "damage": [
-            {"start": s.start, "end": s.end, "kind": str(s.kind), "repaired": s.repaired, "message": s.message}
-            for s in report.damage
-        ],
-    }
+    fields += ("intact", "partial", "missing", "repaired", "concealed", "unfinished", "finest_complete_level")
+    base = {} if report.base is None else {"base_known": report.base[0], "base_total": report.base[1]}
+    return (
+        base
+        | {field: getattr(report, field) for field in fields}
+        | {
+            "unit": _unit(report),
+            "damage": [
+                {"start": s.start, "end": s.end, "kind": str(s.kind), "repaired": s.repaired, "message": s.message}
+                for s in report.damage
+            ],
+        }
+    )
 
 
 def table(facts: dict[str, Any]) -> str:
     """Return :func:`facts` as lines for a person."""
-    lossless = " (lossless)" if facts["quality"] == 0 else ""
+    # A stream of quality 0 is lossless only where it is all there.
+    stream = "segments" in facts
+    lossless = "" if facts["quality"] else " (lossless if whole)" if stream else " (lossless)"
     subsampled = ", chroma at half size" if facts["chroma_subsampled"] else ""
     tiles = ", coded in tiles (ROI)" if facts["roi"] else ""
     rows = [
@@ -141,7 +148,7 @@ def report(report: pgfrs.DecodeReport) -> str:
 
 def _report_lines(facts: dict[str, Any]) -> list[str]:
     if facts["complete"] and not facts["damaged"]:
-        return [f"  nothing wrong: all {_count(facts['macroblocks'], facts['unit'])} whole"]
+        return [f"  nothing wrong: all {_count(facts['macroblocks'], facts['unit'])} whole", *_unfinished(facts)]
     lines = [
         f"  {_count(facts['macroblocks'], facts['unit'])}: {facts['intact']} whole, {facts['partial']} in part, "
         f"{facts['missing']} lost; {_count(facts['repaired'], 'repair')} made"
@@ -154,7 +161,15 @@ def _report_lines(facts: dict[str, Any]) -> list[str]:
         lines.append(f"  bytes {span['start']:,}-{span['end']:,}: {span['kind']}, {mended}: {span['message']}")
     if len(spans) > _MAX_SPANS:
         lines.append(f"  and {len(spans) - _MAX_SPANS} more places")
-    return lines
+    return lines + _unfinished(facts)
+
+
+def _unfinished(facts: dict[str, Any]) -> list[str]:
+    """What a stream could still be given: it may have been cut, or made so."""
+    lacks = facts.get("base_total", 0) - facts.get("base_known", 0)
+    parts = [f"{_count(facts['unfinished'], 'block')} without the lowest planes"] if facts["unfinished"] else []
+    parts += [f"{_count(lacks, 'base value')} not there"] if lacks else []
+    return [f"  not all detail: {', '.join(parts)} (cut, or made for fewer bytes)"] if parts else []
 
 
 def loss(report: pgfrs.DecodeReport) -> str:

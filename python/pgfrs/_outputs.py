@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Never, TextIO
@@ -92,15 +94,20 @@ def write_whole(path: Path, data: bytes, *, force: bool) -> None:
     """Write a file so that nobody ever sees it half-written.
 
     The bytes go to a temporary name in the same directory, which then gets the final name. An existing file is
-    replaced only with ``force``; otherwise ``FileExistsError`` is raised. Missing directories are made.
+    replaced only with ``force``; otherwise ``FileExistsError`` is raised. Missing directories are made. What replaces a
+    file has its permissions; of a link the file that it leads to is replaced.
     """
     refuse_existing(path, force=force)
+    if path.is_symlink():
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(data)
         if force:
+            with suppress(FileNotFoundError):
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             temporary.replace(path)
         else:
             _rename_to_free_name(temporary, path)

@@ -218,7 +218,8 @@ class DecodeReport:
     @property
     def complete(self, /) -> bool:
         """
-        Whether everything asked for was there as it was written.
+        Whether everything asked for was there as it was written. Of a stream: whether all of the data was used as it
+        was written; whether more could come is not known, see `unfinished`.
         """
     @property
     def concealed(self, /) -> int:
@@ -304,7 +305,13 @@ class DecodeReport:
     @property
     def truncated(self, /) -> bool:
         """
-        Whether the data end before the picture does.
+        Whether the data end before the picture does. Never of a stream: any prefix of one is a whole stream.
+        """
+    @property
+    def unfinished(self, /) -> int:
+        """
+        Blocks of a stream that begin and do not reach their lowest plane, as they do where a stream was cut or made for a
+        budget; one of which nothing is there looks like one that is flat and is not counted. 0 for `.pgf`.
         """
     @property
     def width(self, /) -> int:
@@ -502,6 +509,10 @@ class Limits:
     `max_pixels` bounds the pixels of what is decoded (level and region counted in), `max_bytes` the bytes that its
     coefficients and samples take together. What is over a bound raises `LimitsError`.
     """
+    def __getnewargs__(self, /) -> tuple[int, int]:
+        """
+        What makes the same limits again, for pickle and copy.
+        """
     def __new__(cls, /, max_pixels: SupportsIndex = ..., max_bytes: SupportsIndex = ...) -> Limits: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -1001,7 +1012,8 @@ def encode(
         mode: name of the image mode; ``None`` picks it by type and shape.
         roi: cut every level in tiles, so that regions decode on their own.
         payload: of a stream: ``"packed"`` (smallest) or ``"tokens"`` (one byte an event, for models).
-        max_bytes: make the best picture that fits in so many bytes, header and user data included.
+        max_bytes: make the best picture that fits in so many bytes, header and user data included. User data that
+            do not fit whole are refused.
         profile: of a stream: ``"default"``, ``"lean"`` (larger blocks, a little smaller) or ``"tough"`` (the opening
             comes twice).
         order: of a stream: ``"best"`` (the best picture at every prefix) or ``"levels"`` (coarse levels first).

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,10 +18,11 @@ from PIL import Image
 
 import pgfrs
 from pgfrs import _describe
+from pgfrs._options import region, size
 from pgfrs._outputs import STDIO, Console, Job, plan, refuse_existing, write_whole
 from pgfrs.corpus.command import convert as convert_corpus
 from pgfrs.damage import KINDS, DamageKind, damage_with_record
-from pgfrs.metadata import pack_metadata, unpack_metadata
+from pgfrs.metadata import METADATA_SHARE, pack_metadata, unpack_metadata
 from pgfrs.raster import (
     FORMATS,
     OutputFormat,
@@ -40,31 +40,6 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MODES: tuple[str, ...] = ("bitmap", "gray", "indexed", "rgb", "rgba", "cmyk", "hsl", "hsb", "lab", "gray16", "rgb48")
 _MODES += ("lab48", "cmyk64", "gray31", "rgb12", "rgb16", "multichannel", "duotone", "deepmultichannel", "duotone16")
 _MAX_PIXELS = 2**28
-_UNITS = {"": 1, "k": 1000, "m": 1_000_000, "g": 1_000_000_000}
-
-
-def _size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """Parse a number of bytes: ``20000``, ``20k``, ``1.5M`` (powers of 1000)."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMGmg]?)[bB]?", value)
-    size = round(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
-    if size < 1:
-        raise click.BadParameter(f"{value!r} is not a number of bytes such as 20000, 20k or 1.5M")
-    return size
-
-
-def _region(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int, int, int] | None:
-    """Parse a rectangle in full-size pixels: ``LEFT,TOP,RIGHT,BOTTOM``."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"(\d+),(\d+),(\d+),(\d+)", value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is not LEFT,TOP,RIGHT,BOTTOM in pixels")
-    left, top, right, bottom = map(int, match.groups())
-    if left >= right or top >= bottom:
-        raise click.BadParameter(f"{value!r} is empty: it needs LEFT < RIGHT and TOP < BOTTOM")
-    return left, top, right, bottom
 
 
 def _inputs(command: _Command) -> _Command:
@@ -95,14 +70,21 @@ def _outputs(command: _Command) -> _Command:
     return command
 
 
-def _run(jobs: list[Job], work: Callable[[Job, Console], str], *, workers: int | None, quiet: bool) -> None:
-    """Do the work for all inputs and leave with the exit code."""
+def _run(
+    jobs: list[Job],
+    work: Callable[[Job, Console], str],
+    *,
+    workers: int | None,
+    quiet: bool,
+    wrong: Sequence[Job] = (),
+) -> None:
+    """Do the work for all inputs and leave with the exit code, which is 1 also if there are ``wrong`` ones then."""
     console = Console(jobs, quiet=quiet)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", pgfrs.DamageWarning)  # reported in words instead
         code = console.run(jobs, lambda job: work(job, console), workers=workers or cpus)
-    click.get_current_context().exit(code)
+    click.get_current_context().exit(code or int(bool(wrong)))
 
 
 class _InOrder(click.Group):
@@ -135,7 +117,7 @@ def cli() -> None:
     help="0 is lossless, 30 the smallest.",
 )
 @click.option("--lossless", is_flag=True, help="The same as --quality 0; refuses options that lose.")
-@click.option("--max-bytes", metavar="SIZE", callback=_size, help="The best picture that fits: 20000, 20k, 1.5M.")
+@click.option("--max-bytes", metavar="SIZE", callback=size, help="The best picture that fits: 20000, 20k, 1.5M.")
 @click.option("--levels", type=click.IntRange(min=1), metavar="N", help="Wavelet levels. Default: by size.")
 @click.option("--roi", is_flag=True, help="Code in tiles, so that regions decode without the rest.")
 @click.option(
@@ -151,7 +133,7 @@ def cli() -> None:
 @click.option("--payload", type=click.Choice(["packed", "tokens"]), help="Of .pgfr: smallest, or bytes for models.")
 @click.option("--profile", type=click.Choice(["lean", "default", "tough"]), help="Of .pgfr: how safe.")
 @click.option("--order", type=click.Choice(["best", "levels"]), help="Of .pgfr: the order of detail.")
-@click.option("--first", metavar="L,T,R,B", callback=_region, help="Of .pgfr: a rectangle whose detail comes first.")
+@click.option("--first", metavar="L,T,R,B", callback=region, help="Of .pgfr: a rectangle whose detail comes first.")
 @click.option("--bare/--not-bare", default=None, help="Of .pgfr: no small checks, a larger base, for models.")
 @click.option("--checks", is_flag=True, default=None, help="Of .pgfr: add advisory checks.")
 def encode(
@@ -170,7 +152,10 @@ def encode(
     container: str | None,
     **streaming: Any,
 ) -> None:
-    """Encode pictures as .pgf or .pgfr: PNG, JPEG, TIFF, WebP, BMP, PNM, NumPy arrays and what else Pillow reads."""
+    """Encode pictures as .pgf or .pgfr: PNG, JPEG, TIFF, WebP, BMP, PNM, NumPy arrays and what else Pillow reads.
+
+    Metadata that would take more than a quarter of --max-bytes is left out, with a word.
+    """
     if lossless and (quality or max_bytes):
         raise click.UsageError("--lossless excludes --quality above 0 and --max-bytes")
     container = container or ("pgfr" if Path(output or "").suffix == ".pgfr" else "pgf")
@@ -182,13 +167,24 @@ def encode(
     def work(job: Job, console: Console) -> str:
         job.check_target(force=force)
         data = job.read()
-        raster = _to_encode(read_raster(data), mode, no_metadata)
+        source = read_raster(data)
+        user_data = b"" if no_metadata else _user_data(source)
+        if max_bytes is not None and len(user_data) > max_bytes // METADATA_SHARE:
+            console.warn(
+                job,
+                f"{len(user_data):,} bytes of metadata left out: "
+                f"more than 1/{METADATA_SHARE} of --max-bytes {max_bytes:,}",
+            )
+            user_data = b""
+        wanted = mode
+        if mode is None and source.mode == "indexed" and (quality or max_bytes):
+            # Neighbouring numbers of a palette are not neighbouring colours: what is rounded is another colour.
+            console.warn(job, "its palette cannot be coded with loss; encoded as rgb")
+            wanted = "rgb"
+        # Without its EXIF nothing would say which way up the picture is.
+        raster = _to_encode(source, wanted, turn=not user_data)
         if raster.note:
             console.warn(job, raster.note)
-        metadata = raster.metadata
-        user_data = raster.user_data or pack_metadata(
-            exif=metadata.exif, iptc=metadata.iptc, xmp=metadata.xmp, icc_profile=metadata.icc_profile
-        )
         coded = pgfrs.encode(
             raster.pixels,
             quality=quality,
@@ -196,7 +192,7 @@ def encode(
             roi=roi,
             mode=raster.mode,
             max_bytes=max_bytes,
-            user_data=None if no_metadata else user_data or None,
+            user_data=user_data or None,
             palette=raster.palette,
             format=container,
             **options,
@@ -209,11 +205,17 @@ def encode(
     _run(planned, work, workers=jobs, quiet=quiet)
 
 
-def _to_encode(raster: Raster, mode: str | None, no_metadata: bool) -> Raster:
+def _user_data(raster: Raster) -> bytes:
+    metadata = raster.metadata
+    return raster.user_data or pack_metadata(
+        exif=metadata.exif, iptc=metadata.iptc, xmp=metadata.xmp, icc_profile=metadata.icc_profile
+    )
+
+
+def _to_encode(raster: Raster, mode: str | None, *, turn: bool) -> Raster:
     if mode is not None:
         raster = relabel(raster, mode) if raster.unnamed else convert(raster, mode)
-    # Without its EXIF nothing would say which way up the picture is.
-    return upright(raster) if no_metadata else raster
+    return upright(raster) if turn else raster
 
 
 def _arrow(job: Job) -> str:
@@ -225,11 +227,16 @@ def _arrow(job: Job) -> str:
 @_inputs
 @_outputs
 @click.option("--level", type=click.IntRange(min=0), metavar="N", default=0, help="Decode at 1/2^N of the size.")
-@click.option("--region", metavar="L,T,R,B", callback=_region, help="Decode only this rectangle of full-size pixels.")
+@click.option("--region", metavar="L,T,R,B", callback=region, help="Decode only this rectangle of full-size pixels.")
 @click.option(
     "--mode", type=click.Choice(_MODES), metavar="MODE", help="Convert to this mode (rgba to rgb, rgb48 to rgb, ...)."
 )
-@click.option("--strict", is_flag=True, help="Fail for damaged and cut-off files instead of making the best of them.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Fail for damaged and cut-off files instead of making the best of them. A .pgfr stream cut "
+    "behind a whole segment is a whole stream.",
+)
 @click.option(
     "--format",
     "format_name",
@@ -297,17 +304,24 @@ def _chosen_format(output: str | None, name: str | None) -> OutputFormat:
 @cli.command(short_help="What a file holds.")
 @_inputs
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line.")
-@click.option("--check", is_flag=True, help="Decode the whole file and say what is damaged or missing.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Decode the whole file and say what is damaged or missing; exit code 1 if any is.",
+)
 def info(inputs: tuple[str, ...], as_json: bool, check: bool) -> None:
-    """Show what a .pgf file holds, level by level; also of the first part of one."""
+    """Show what a .pgf or .pgfr file holds, level by level; also of the first part of one."""
+    wrong = []
 
     def work(job: Job, _: Console) -> str:
         data = job.read()
         facts = _describe.facts(job.name, data, check=check)
+        if check and (facts["report"]["damaged"] or not facts["report"]["complete"]):
+            wrong.append(job)
         return json.dumps(facts) if as_json else _describe.table(facts)
 
     # One at a time: a table needs no more than the header.
-    _run([Job(source, "") for source in inputs], work, workers=1, quiet=False)
+    _run([Job(source, "") for source in inputs], work, workers=1, quiet=False, wrong=wrong)
 
 
 @cli.command(short_help="Between .pgf and .pgfr.")
@@ -406,7 +420,7 @@ def repair(
     default="0",
     show_default=True,
     metavar="N|header",
-    help="Leave the first N bytes alone, or everything before the coded data of a .pgf file.",
+    help="Leave the first N bytes alone, or everything before the coded data.",
 )
 def damage(
     inputs: tuple[str, ...],
@@ -430,7 +444,7 @@ def damage(
     def work(job: Job, _: Console) -> str:
         job.check_target(force=force)
         data = job.read()
-        kept = pgfrs.read_info(data).data_offset if protect == "header" else int(protect)
+        kept = _opening(data) if protect == "header" else int(protect)
         damaged, record = damage_with_record(data, seed=seed, kind=kind, edits=edits, length=length, protect=kept)
         job.write(damaged, force=force)
         return "\n".join([f"{_arrow(job)}: {len(data):,} -> {len(damaged):,} bytes", *(f"  {e}" for e in record)])
@@ -438,10 +452,18 @@ def damage(
     _run(planned, work, workers=jobs, quiet=quiet)
 
 
+def _opening(data: bytes) -> int:
+    """Where the coded data begin: behind the header of a file, at the first segment of planes of a stream."""
+    header = pgfrs.read_info(data)
+    if header.format == "pgf":
+        return header.data_offset
+    return next((s.start for s in pgfrs.segments(data) if s.kind == "planes"), len(data))
+
+
 @cli.command("render-steps", short_help="Pictures of a file as it arrives.")
 @click.argument("source", metavar="INPUT")
 @click.option("-o", "--output", metavar="DIR", help="Directory for the pictures. Default: INPUT's name with -steps.")
-@click.option("--every", metavar="SIZE", callback=_size, help="A picture every so many bytes: 2000, 2k.")
+@click.option("--every", metavar="SIZE", callback=size, help="A picture every so many bytes: 2000, 2k.")
 @click.option(
     "--steps", type=click.IntRange(2, 1000), metavar="N", help="So many pictures, each by the same factor larger. [12]"
 )

@@ -30,9 +30,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-__all__ = ["Metadata", "pack_metadata", "unpack_metadata"]
+__all__ = ["METADATA_SHARE", "Metadata", "pack_metadata", "unpack_metadata"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+
+METADATA_SHARE: Final = 4
+"""Of a budget of bytes for a whole file metadata get at most the so-many-th part; what needs more is left out."""
 
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _EXIF_PREFIX: Final = b"Exif\0\0"

@@ -58,7 +58,8 @@ any other is an ``OSError`` that says what to convert to. Options:
     The file gets the best picture that fits in so many bytes.
 ``exif``, ``iptc``, ``xmp``, ``icc_profile``
     Metadata as in :func:`pgfrs.metadata.pack_metadata`; ``exif`` may be a ``PIL.Image.Exif``. What is not given
-    is taken from ``image.info``; ``None`` or ``b""`` leaves it out.
+    is taken from ``image.info`` unless it needs more than a quarter of ``max_bytes``; ``None`` or ``b""`` leaves it
+    out.
 ``user_data``
     Raw user data instead of metadata; ``b""`` for none.
 ``payload``, ``profile``, ``order``, ``first``, ``chroma_weight``, ``bare``, ``checks``
@@ -78,7 +79,7 @@ from PIL import Image, ImageFile, ImagePalette, UnidentifiedImageError
 
 import pgfrs
 from pgfrs._pillow_modes import READINGS, WRITINGS, Reading, Writing, unwritable_reason
-from pgfrs.metadata import Metadata, pack_metadata, unpack_metadata
+from pgfrs.metadata import METADATA_SHARE, Metadata, pack_metadata, unpack_metadata
 
 if TYPE_CHECKING:
     from PIL._imaging import ImagingCore, PixelAccess
@@ -424,14 +425,21 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes, *, stream: bool
     if writing is None:
         raise OSError(unwritable_reason(im.mode))
     options = dict(im.encoderinfo)
+    user_data, max_bytes = _user_data(im, options), options.get("max_bytes")
+    if user_data and max_bytes is not None and len(user_data) > max_bytes // METADATA_SHARE and not _asked(options):
+        warnings.warn(
+            f"{len(user_data)} bytes of metadata left out: more than 1/{METADATA_SHARE} of max_bytes={max_bytes}",
+            stacklevel=3,
+        )
+        user_data = None
     encoded = pgfrs.encode(
         writing.samples(im),
         mode=writing.mode,
         quality=_quality(im.mode, writing, options),
         levels=options.get("levels"),
         roi=bool(options.get("roi", False)),
-        max_bytes=options.get("max_bytes"),
-        user_data=_user_data(im, options),
+        max_bytes=max_bytes,
+        user_data=user_data,
         palette=_palette(im) if im.mode == "P" else None,
         **_stream_options(options, stream=stream),
     )
@@ -488,6 +496,11 @@ def _palette(im: Image.Image) -> NDArray[np.uint8]:
     """The palette as uint8 (n, 3), n up to 256."""
     colours = im.getpalette("RGB") or []
     return np.array(colours, dtype=np.uint8).reshape(-1, 3)
+
+
+def _asked(options: dict[str, Any]) -> bool:
+    """Whether the caller named the metadata to write, rather than only those that the image came with."""
+    return any(options.get(name) for name in (*_METADATA_NAMES, "user_data"))
 
 
 def _user_data(im: Image.Image, options: dict[str, Any]) -> bytes | None:

@@ -197,6 +197,8 @@ def _place(
 def _text(
     draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, colour: tuple[int, int, int], room: int
 ) -> None:
+    # Names of files may hold anything; a line end cannot be drawn in one line.
+    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
     font = ImageFont.load_default(size)
     while draw.textlength(text, font) > room and size > 11:
         size -= 1

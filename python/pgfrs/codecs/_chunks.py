@@ -13,6 +13,8 @@ import pgfrs
 
 DTYPES = ("bool", "uint8", "uint16", "uint32", "int32")
 CODEC_ID = "pgfrs"
+#: The end mark of a stream (docs/format-pgfr.md section 3), with nothing behind it.
+_END = b"\xff\x0e"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,11 @@ class ChunkOptions:
         del options["strict"]
         if self.mode is None and chunk.dtype == np.int32:
             options["mode"] = "multichannel"
-        return pgfrs.encode(as_picture(chunk), **options)
+        if self.format != "pgfr":
+            return pgfrs.encode(as_picture(chunk), **options)
+        if self.max_bytes is not None:
+            options["max_bytes"] = self.max_bytes - len(_END)
+        return pgfrs.encode(as_picture(chunk), **options) + _END
 
     def decode(self, data: Any) -> NDArray[Any]:
         """The picture of a file, of the shape that pictures have.
@@ -86,6 +92,10 @@ class ChunkOptions:
         Raises:
             PgfError: the data cannot be decoded, or with ``strict`` not completely.
         """
+        view = memoryview(data).cast("B")
+        # Any prefix of a stream is one; a chunk ends in an end mark.
+        if self.strict and self.format == "pgfr" and view[-len(_END) :] != _END:
+            raise pgfrs.TruncatedError(f"chunk of {len(view)} bytes: no end mark; strict=False takes what is there")
         return np.asarray(pgfrs.decode(data, strict=self.strict))
 
 

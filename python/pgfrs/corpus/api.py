@@ -83,6 +83,8 @@ def convert(
         num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if num_threads < 1:
         raise ValueError(f"num_threads={num_threads}: at least 1 is needed")
+    if verify < 0:
+        raise ValueError(f"verify={verify}: at least 0 is needed")
     settings.check()
     folder = Path(dest)
     folder.mkdir(parents=True, exist_ok=True)

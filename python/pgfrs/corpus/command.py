@@ -8,17 +8,23 @@ from typing import Any
 import click
 
 from pgfrs._errors import PgfError
+from pgfrs._options import size
 from pgfrs.corpus.sinks import SINKS
 from pgfrs.corpus.sources import KINDS
 
 _INTERRUPTED = 130
+#: Rows that failed are named up to so many.
+_NAMED = 5
 
 
 def _range(low: int, high: int | None = None) -> click.IntRange:
     return click.IntRange(min=low, max=high)
 
 
-@click.command(short_help="A corpus of pictures to shards of .pgf or .pgfr.")
+@click.command(
+    short_help="A corpus of pictures to shards of .pgf or .pgfr.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("source")
 @click.argument("dest")
 @click.option(
@@ -35,10 +41,11 @@ def _range(low: int, high: int | None = None) -> click.IntRange:
     show_default=True,
     help="0 is lossless, 30 the smallest; with --max-bytes the finest that may be used.",
 )
-@click.option("--max-bytes", type=_range(1), metavar="N", help="The best picture that fits in so many bytes.")
+@click.option("--max-bytes", metavar="SIZE", callback=size, help="The best picture that fits: 4096, 20k, 1.5M.")
 @click.option("--payload", type=click.Choice(["packed", "tokens"]), default="packed", show_default=True)
 @click.option("--bare/--not-bare", default=False, help="Of .pgfr: no small checks, a larger base, for models.")
 @click.option("--levels", type=_range(1, 30), metavar="N", help="Wavelet levels. Default: by size.")
+@click.option("--roi", is_flag=True, help="Of .pgf: code in tiles, so that regions decode without the rest.")
 @click.option("--size", type=_range(1, 65535), metavar="PIXELS", help="Resize to this. Default: keep the size.")
 @click.option(
     "--resize",
@@ -106,9 +113,12 @@ def convert(
     from pgfrs.corpus.api import convert as run
     from pgfrs.corpus.progress import Silent, for_stream
 
+    context, unsaid = click.get_current_context(), click.core.ParameterSource.DEFAULT
     if for_models:
-        context, unsaid = click.get_current_context(), click.core.ParameterSource.DEFAULT
         recipe |= {name: value for name, value in FOR_MODELS.items() if context.get_parameter_source(name) is unsaid}
+    for name in ("resize", "filter", "enlarge"):
+        if recipe["size"] is None and context.get_parameter_source(name) is not unsaid:
+            raise click.UsageError(f"--{name} goes with --size")
     try:
         report = run(
             source,
@@ -136,10 +146,16 @@ def convert(
     except (ValueError, ModuleNotFoundError, PgfError) as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:
-        print(f"pgfrs: {error.strerror or error}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"pgfrs: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)
     if not quiet:
         print(_summary(dest, report))
+    for row in report["missing"][:_NAMED]:
+        source = f" ({row['source']})" if row.get("source") else ""
+        print(f"pgfrs: {row['key']}{source}: {row['message']}", file=sys.stderr)
+    if report["failed"] > _NAMED:
+        print(f"pgfrs: {report['failed'] - _NAMED} more failed; {dest}/report.json names the first", file=sys.stderr)
     wrong = report.get("verify", {}).get("wrong", [])
     for row in wrong:
         print(f"pgfrs: verify: row {row['row']} ({row['key']}): {row['message']}", file=sys.stderr)

@@ -197,13 +197,14 @@ class Executor:
     def _record(self, number: int, row: Row, result: Any) -> Record:
         if isinstance(result, IngestError):
             status = "skipped" if result.skipped else "failed"
-            return Record(number, row.key, status, kind=result.kind, message=result.message, fields=row.fields)
+            why: dict[str, Any] = {"kind": result.kind, "message": result.message, "source": row.source}
+            return Record(number, row.key, status, fields=row.fields, **why)
         digest = None
         if self._plan.settings.dedupe:
             digest = result.digest[:_DIGEST_BYTES]
             if digest in self._seen:
-                message = "a row before it has the same bytes"
-                return Record(number, row.key, "duplicate", kind="duplicate", message=message, fields=row.fields)
+                why = {"kind": "duplicate", "message": "a row before it has the same bytes", "source": row.source}
+                return Record(number, row.key, "duplicate", fields=row.fields, **why)
             self._seen.add(digest)
         facts = {name: getattr(result, name) for name in FACTS}
         return Record(number, row.key, "ok", result.data, facts, fields=row.fields, psnr=result.psnr, digest=digest)
@@ -237,10 +238,10 @@ class Executor:
                 if row.parts:
                     fetch(Row(row.key, b"", row.fields, row.parts, row.tar))
                 if number in missing:
-                    why = missing[number]
-                    record = Record(
-                        number, row.key, why["status"], kind=why["kind"], message=why["message"], fields=row.fields
-                    )
+                    why: dict[str, Any] = {
+                        name: missing[number].get(name, "") for name in ("status", "kind", "message", "source")
+                    }
+                    record = Record(number, row.key, fields=row.fields, **why)
                 else:
                     had = next(kept)
                     record = Record(number, row.key, "ok", had.data, had.facts, fields=row.fields)

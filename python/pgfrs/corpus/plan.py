@@ -18,7 +18,7 @@ from typing import Any
 from pgfrs.corpus.files import sync_folder, write_file
 from pgfrs.corpus.recipe import Recipe
 from pgfrs.corpus.rows import Row, to_json
-from pgfrs.corpus.sinks import Layout, Sink, make_sink
+from pgfrs.corpus.sinks import ID_SINKS, Layout, Sink, make_sink
 from pgfrs.corpus.sources import Listing, Source, list_rows, parquet_shards, read_rows
 
 _VERSION = 1
@@ -41,6 +41,10 @@ class Settings:
         """Raise ``ValueError`` or ``UnsupportedError`` for a setting that does not fit."""
         if self.shard_size < 1:
             raise ValueError(f"shard_size={self.shard_size}: at least 1 is needed")
+        if self.sink not in ID_SINKS:
+            for name in ("id_offset", "begin_id", "end_id"):
+                if getattr(self, name) not in (0, None):
+                    raise ValueError(f"{name}={getattr(self, name)}: goes with the sinks {' and '.join(ID_SINKS)}")
         self.recipe.check()
         make_sink(self.sink, self.layout(Listing()))
 
@@ -127,10 +131,26 @@ def load_or_make_plan(folder: Path, settings: Settings) -> Plan:
     """
     if not (folder / "plan" / "plan.json").exists():
         settings.check()
+        _refuse_foreign(folder)
         _make(folder, settings)
     plan = Plan(folder)
     plan.agree(settings)
     return plan
+
+
+#: What a conversion writes beside its shards, whose names begin with ``shard-``.
+REPORTS = ("report.json", "report.html", "contact-sheet.png", "index.json")
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise :class:`PlanError` if a new conversion would replace files that no conversion here has written."""
+    if not folder.is_dir():
+        return
+    found = sorted(entry.name for entry in folder.iterdir())
+    taken = [name for name in found if name in (*REPORTS, "plan") or name.startswith("shard-")]
+    if taken:
+        names = ", ".join(taken[:3]) + (f" and {len(taken) - 3} more" if len(taken) > 3 else "")
+        raise PlanError(f"{folder} holds {names}, but no plan of a conversion to go on with; name another folder")
 
 
 def _make(folder: Path, settings: Settings) -> None:

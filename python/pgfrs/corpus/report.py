@@ -154,5 +154,9 @@ def _failures(result: dict[str, Any]) -> str:
     if not result["failures"]:
         return ""
     rows = [[kind, f"{count:,}"] for kind, count in result["failures"].items()]
-    note = "<p>Each shard's .stats.json names its rows without a picture and says why.</p>"
-    return "<h2>Rows without a picture</h2>" + _table(["why", "rows"], rows) + note
+    parts = ["<h2>Rows without a picture</h2>", _table(["why", "rows"], rows)]
+    if result["missing"]:
+        named = [[row["key"], row["kind"], row["message"], row.get("source", "")] for row in result["missing"]]
+        parts.append(_table(["failed row", "kind", "why", "source"], named))
+    parts.append("<p>Each shard's .stats.json names its rows without a picture and says why.</p>")
+    return "".join(parts)

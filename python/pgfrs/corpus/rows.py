@@ -30,6 +30,15 @@ class Row:
     parts: dict[str, list[int]] = field(default_factory=dict)
     tar: str = ""
 
+    @property
+    def source(self) -> str:
+        """Where the picture is, for people; empty for one that came with the row."""
+        if isinstance(self.image, tuple):
+            return f"{self.image[0]} at byte {self.image[1]}"
+        if isinstance(self.image, Remote):
+            return self.image.address
+        return self.image if isinstance(self.image, str) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Remote:
@@ -54,6 +63,7 @@ class Record:
         fields: what else the source says.
         psnr: in dB, where it was measured.
         digest: of the source, where it was asked for.
+        source: where a picture is that could not be had.
     """
 
     row: int
@@ -66,6 +76,7 @@ class Record:
     fields: dict[str, Any] = field(default_factory=dict)
     psnr: float | None = None
     digest: bytes | None = None
+    source: str = ""
 
 
 def to_json(value: Any) -> str:

@@ -202,19 +202,30 @@ def _list_folder(source: Source, listing: Listing) -> Iterator[dict[str, Any]]:
 
 
 def _walk(root: str) -> Iterator[tuple[str, str]]:
-    """All files under a folder, sorted folder by folder; only the names of one folder at a time are in memory."""
+    """All files under a folder, sorted folder by folder; only the names of one folder at a time are in memory.
+
+    What conversions have written beneath is left out, and of one that is the source itself the contact sheet: they are
+    no pictures of the corpus.
+    """
     folders = [""]
     while folders:
         folder = folders.pop()
         files, below = [], []
+        converted = os.path.exists(os.path.join(root, folder, "plan", "plan.json"))
+        if converted and folder:
+            continue
         with os.scandir(os.path.join(root, folder)) as entries:
             for entry in entries:
                 if entry.is_dir():
                     # A link may lead back up; the same pictures again would be coded twice.
                     if not entry.is_symlink():
                         below.append(os.path.join(folder, entry.name))
-                elif not entry.name.startswith("."):
+                # A pipe has no end that could be waited for.
+                # Links that lead nowhere are rows that fail; a pipe would be waited for without end.
+                elif not entry.name.startswith(".") and (entry.is_file() or not os.path.exists(entry.path)):
                     files.append(os.path.join(folder, entry.name))
+        if converted:
+            files = []
         for name in sorted(files):
             yield os.path.join(root, name), name
         folders.extend(sorted(below, reverse=True))

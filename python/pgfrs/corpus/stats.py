@@ -7,6 +7,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from pgfrs.corpus.rows import Record
 
 #: Histograms have this many bins for every doubling: bin k holds values from 2^(k/4) up.
 BINS_PER_OCTAVE = 4
+#: A report names so many of the rows that failed.
+NAMED = 100
 _COUNTS = ("rows", "ok", "failed", "skipped", "duplicates", "bytes_in", "bytes_out", "pixels_in", "pixels_out")
 _COUNTERS = ("failures", "formats", "modes")
 _HISTOGRAMS = ("nbytes", "bits_per_pixel", "pixels")
@@ -38,7 +41,8 @@ def add(stats: dict[str, Any], record: Record) -> None:
         stats["duplicates" if record.status == "duplicate" else record.status] += 1
         _count(stats["failures"], record.kind)
         row = {"row": record.row, "key": record.key, "status": record.status}
-        stats["missing"].append(row | {"kind": record.kind, "message": record.message})
+        row |= {"kind": record.kind, "message": record.message}
+        stats["missing"].append(row | ({"source": record.source} if record.source else {}))
         return
     facts, nbytes = record.facts, len(record.data)
     pixels = facts["width"] * facts["height"]
@@ -77,9 +81,9 @@ def without_missing(stats: dict[str, Any], rows: Iterable[int]) -> dict[str, Any
 
 
 def merge(shards: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """What statistics add up to; rows without a picture are left to the shards."""
+    """What statistics add up to; of the rows that failed the first :data:`NAMED`, the shards name the others."""
     total = empty()
-    del total["missing"]
+    total["missing"] = []
     total["shards"] = 0
     counters = {name: Counter[str]() for name in _COUNTERS}
     histograms = {name: Counter[str]() for name in _HISTOGRAMS}
@@ -89,6 +93,8 @@ def merge(shards: Iterable[dict[str, Any]]) -> dict[str, Any]:
         for name in _COUNTS:
             total[name] += stats[name]
         total["seconds"] += stats["seconds"]
+        failed = (row for row in stats["missing"] if row["status"] == "failed")
+        total["missing"] += [{"shard": stats["name"]} | row for row in islice(failed, NAMED - len(total["missing"]))]
         for name, counter in counters.items():
             counter.update(stats[name])
         for name, histogram in histograms.items():

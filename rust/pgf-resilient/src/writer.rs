@@ -106,9 +106,19 @@ pub(crate) fn picture_for(coefficients: &Coefficients, options: &StreamOptions) 
 /// Writes coefficients as a stream.
 ///
 /// # Errors
-/// [`Error::Usage`] if `max_bytes` does not hold the header.
+/// [`Error::Usage`] if `max_bytes` does not hold the header, or not all of the user data; or if `first` is outside of
+/// the picture.
 pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec<u8>> {
     let mut picture = picture_for(coefficients, options)?;
+    if let Some(first) = options.first {
+        let (width, height) = (picture.header.width, picture.header.height);
+        if !meets(&first, &Rect { left: 0, top: 0, right: width, bottom: height }) {
+            let Rect { left, top, right, bottom } = first;
+            let text =
+                format!("first ({left}, {top}, {right}, {bottom}): outside of the picture of {width} x {height}");
+            return Err(Error::Usage(text));
+        }
+    }
     let pyramid = Pyramid::new(coefficients, picture.levels())?;
     let channels = usize::from(picture.header.channels);
     let most = if picture.deep { 31 } else { 3 };
@@ -148,6 +158,12 @@ pub fn write(coefficients: &Coefficients, options: &StreamOptions) -> Result<Vec
     let limit = options.max_bytes.unwrap_or(usize::MAX);
     if limit < picture.to_bytes().len() + 2 {
         return Err(too_small(limit, picture.to_bytes().len() + 2));
+    }
+    // A base that is cut is a picture; user data that is cut are lost.
+    if limit < out.len() && !coefficients.user_data.is_empty() {
+        let (least, user) = (out.len(), coefficients.user_data.len());
+        let text = format!("max_bytes {limit}: header, base and {user} bytes of user data take {least}");
+        return Err(Error::Usage(text));
     }
     let all: usize = out.len() + planned.iter().map(|s| s.bytes).sum::<usize>();
     // In a tough stream the opening comes again behind the first quarter.

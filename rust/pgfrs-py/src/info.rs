@@ -38,6 +38,11 @@ impl PyLimits {
         self.0.max_bytes
     }
 
+    /// What makes the same limits again, for pickle and copy.
+    fn __getnewargs__(&self) -> (u64, u64) {
+        (self.0.max_pixels, self.0.max_bytes)
+    }
+
     fn __repr__(&self) -> String {
         format!("Limits(max_pixels={}, max_bytes={})", self.0.max_pixels, self.0.max_bytes)
     }
@@ -337,6 +342,13 @@ impl DecodeReport {
         self.stream.as_ref().map_or(0, |s| s.concealed)
     }
 
+    /// Blocks of a stream that begin and do not reach their lowest plane, as they do where a stream was cut or made for a
+    /// budget; one of which nothing is there looks like one that is flat and is not counted. 0 for `.pgf`.
+    #[getter]
+    fn unfinished(&self) -> usize {
+        self.stream.as_ref().map_or(0, |s| s.open)
+    }
+
     /// How much of a stream's picture is known where: uint8 of shape (levels, rows, columns), the finest level first,
     /// for tiles of 64 x 64 pixels the number of lowest planes of the first channel that are missing, 0 = all are
     /// known, 255 = nothing is. None for `.pgf`.
@@ -371,13 +383,14 @@ impl DecodeReport {
         self.region
     }
 
-    /// Whether everything asked for was there as it was written.
+    /// Whether everything asked for was there as it was written. Of a stream: whether all of the data was used as it
+    /// was written; whether more could come is not known, see `unfinished`.
     #[getter]
     fn complete(&self) -> bool {
         self.report.complete()
     }
 
-    /// Whether the data end before the picture does.
+    /// Whether the data end before the picture does. Never of a stream: any prefix of one is a whole stream.
     #[getter]
     fn truncated(&self) -> bool {
         self.report.truncated

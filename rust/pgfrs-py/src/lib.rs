@@ -179,7 +179,8 @@ mod _pgfrs {
     ///     mode: name of the image mode; ``None`` picks it by type and shape.
     ///     roi: cut every level in tiles, so that regions decode on their own.
     ///     payload: of a stream: ``"packed"`` (smallest) or ``"tokens"`` (one byte an event, for models).
-    ///     max_bytes: make the best picture that fits in so many bytes, header and user data included.
+    ///     max_bytes: make the best picture that fits in so many bytes, header and user data included. User data that
+    ///         do not fit whole are refused.
     ///     profile: of a stream: ``"default"``, ``"lean"`` (larger blocks, a little smaller) or ``"tough"`` (the opening
     ///         comes twice).
     ///     order: of a stream: ``"best"`` (the best picture at every prefix) or ``"levels"`` (coarse levels first).

@@ -16,6 +16,8 @@ _MODULES = {
     "files": "pgfrs.corpus.sinks.folder:FolderSink",
 }
 SINKS = tuple(_MODULES)
+#: Those that write ids rather than bytes.
+ID_SINKS = ("megatron", "memmap")
 
 
 def make_sink(name: str, layout: Layout) -> Sink:
@@ -29,4 +31,4 @@ def make_sink(name: str, layout: Layout) -> Sink:
     return sink
 
 
-__all__ = ["SINKS", "Layout", "Sink", "make_sink"]
+__all__ = ["ID_SINKS", "SINKS", "Layout", "Sink", "make_sink"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pgfrs.corpus.files import WholeFile
@@ -83,6 +84,26 @@ class Sink(ABC):
 
     def finish(self, folder: Path, shards: Iterator[dict[str, Any]]) -> None:  # noqa: B027 - as above
         """Write what belongs to all shards together, from their statistics in order."""
+
+
+#: Most bytes of a part of a name, on all usual file systems 255, less what :func:`distinct` and an extension add.
+_LONGEST_PART = 200
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def file_name(key: str, row: int) -> str:
+    """A key from outside as a relative name of a file: it leads out of no folder and holds no control characters.
+
+    Parts that are too long for file systems are cut; a row whose key has nothing left is called by its number.
+    """
+    text = _CONTROL.sub("_", key.replace("\\", "/"))
+    parts = [_shortened(part) for part in PurePosixPath(text).parts if part not in ("/", "//", "..", ".")]
+    return "/".join(parts) or str(row)
+
+
+def _shortened(part: str) -> str:
+    data = part.encode("utf-8", "surrogateescape")
+    return part if len(data) <= _LONGEST_PART else data[:_LONGEST_PART].decode("utf-8", "ignore")
 
 
 def distinct(key: str, taken: set[str], row: int) -> str:

@@ -8,12 +8,12 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pgfrs.corpus.files import sync_folder
 from pgfrs.corpus.rows import FACTS, Record, to_json
-from pgfrs.corpus.sinks.base import Layout, Shard, Sink, distinct
+from pgfrs.corpus.sinks.base import Layout, Shard, Sink, distinct, file_name
 
 _ROWS = "rows.jsonl"
 
@@ -33,9 +33,7 @@ class _FolderShard(Shard):
     def add(self, record: Record) -> None:
         if record.data is None:
             return
-        # A key is a name from outside: it must not lead out of the folder.
-        parts = [part for part in PurePosixPath(record.key).parts if part not in ("/", "..", ".")]
-        key = distinct("/".join(parts) or str(record.row), self._keys, record.row)
+        key = distinct(file_name(record.key, record.row), self._keys, record.row)
         name = f"{key}.{self._extension}"
         line = {"file": name, "key": record.key, **record.facts, "fields": record.fields}
         self._rows.append(to_json(line) + "\n")

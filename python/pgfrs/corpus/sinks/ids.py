@@ -28,7 +28,11 @@ _CODES = {np.dtype("<i4"): 4, np.dtype("<u2"): 8}
 
 def id_type(layout: Layout) -> np.dtype[Any]:
     """``uint16`` where all ids fit, else ``int32``."""
-    named = [n for n in (layout.begin_id, layout.end_id) if n is not None]
+    around = {"begin_id": layout.begin_id, "end_id": layout.end_id}
+    for name, number in around.items():
+        if number is not None and 0 <= number - layout.id_offset <= _LARGEST_BYTE:
+            raise ValueError(f"{name}={number}: that is the id of byte {number - layout.id_offset}")
+    named = [n for n in around.values() if n is not None]
     lowest, largest = min([layout.id_offset, *named]), max([layout.id_offset + _LARGEST_BYTE, *named])
     if lowest < 0 or largest > 2**31 - 1:
         raise ValueError(f"ids from {lowest} to {largest}: between 0 and {2**31 - 1} are possible")

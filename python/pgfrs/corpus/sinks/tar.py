@@ -14,7 +14,7 @@ from typing import Any
 
 from pgfrs.corpus.files import WholeFile
 from pgfrs.corpus.rows import Record, to_json
-from pgfrs.corpus.sinks.base import Layout, Shard, Sink, distinct
+from pgfrs.corpus.sinks.base import Layout, Shard, Sink, distinct, file_name
 
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
@@ -31,9 +31,11 @@ class _TarShard(Shard):
     def add(self, record: Record) -> None:
         if record.data is None:
             return
-        key = distinct(record.key.replace("\\", "/").lstrip("/"), self._keys, record.row)
+        folder, slash, name = file_name(record.key, record.row).rpartition("/")
+        # WebDataset takes what is behind the first dot for the name of a field.
+        key = distinct(f"{folder}{slash}{name.replace('.', '_')}", self._keys, record.row)
         texts, described = _split(record.fields, self._layout.caption)
-        described["pgfrs"] = record.facts
+        described["pgfrs"] = record.facts if key == record.key else record.facts | {"key": record.key}
         self._member(f"{key}.{self._layout.extension}", record.data)
         self._member(f"{key}.json", to_json(described).encode())
         for extension, data in texts.items():
@@ -88,7 +90,7 @@ def _split(fields: dict[str, Any], caption: str | None) -> tuple[dict[str, bytes
         elif name in _CLASSES and isinstance(value, int):
             members["cls"] = str(value).encode()
         elif isinstance(value, bytes):
-            members[name] = value
+            members[file_name(name, 0).replace("/", "_")] = value
         else:
             described[name] = value
     return members, described
