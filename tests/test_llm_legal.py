@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 import types
@@ -79,8 +80,13 @@ def test_states_of_a_batch_move(stream: bytes) -> None:
     assert legal.advance(states, [255 + 64, 1], EVABYTE).tolist() == [True, True], "an id of no byte moves nothing"
     assert states[0].allowed() == b"\x01" and states[1].may_end
     assert legal.advance(states, [64, 64], EVABYTE).tolist() == [False, False]
-    with pytest.raises(ValueError, match="shorter"):
-        legal.advance(states, [1])
+    fresh = [legal.start(), legal.start()]
+    with pytest.raises(ValueError, match="1 ids for 2 states"):
+        legal.advance(fresh, [255])
+    assert fresh[0].allowed() == b"\xff", "no state has moved"
+    assert legal.advance(fresh, np.array([[255], [255]])).tolist() == [True, True]
+    with pytest.raises(ValueError, match="offset=9223372036854775808"):
+        pgfrs._pgfrs.legal_masks(fresh, offset=2**63)
 
 
 def test_copies_are_independent(stream: bytes) -> None:
@@ -90,6 +96,23 @@ def test_copies_are_independent(stream: bytes) -> None:
     other.advance(stream[700:])
     assert state.allowed() == before and other.may_end
     assert state.legal_prefix(stream[700:]) == len(stream) - 700
+    for other in (copy.copy(state), copy.deepcopy(state)):
+        other.advance(stream[700:800])
+        assert state.allowed() == before and other.legal_prefix(stream[800:]) == len(stream) - 800
+    positions = pgfrs.llm.positions.Positions()
+    copy.deepcopy(positions).advance(stream)
+    assert np.array_equal(positions.advance(stream), pgfrs.llm.positions.Positions().advance(stream))
+    assert copy.deepcopy(legal.LegalLogits(EVABYTE)).ids == EVABYTE
+
+
+def test_scores_that_leave_nothing(stream: bytes) -> None:
+    """Of legal ids that all have minus infinity the lowest is taken, never one that is not legal."""
+    state = legal.start(stream[:200])
+    for ids in (BYTES, EVABYTE):
+        for scores in (np.full((3, ids.size or 0), -np.inf), np.full((3, ids.size or 0), np.nan)):
+            run = legal.constrain(state, scores, ids)
+            assert len(run) == 3 and legal.longest_prefix(state, run, ids) == 3
+    assert legal.constrain(state, np.zeros((3, 2)), EVABYTE).tolist() == []
 
 
 def test_proposed_runs(stream: bytes) -> None:
@@ -117,6 +140,23 @@ def test_proposed_runs(stream: bytes) -> None:
         if run[-1] == ids.eos:
             break
     assert sound(pgfrs.llm.from_ids(written, 64))
+
+
+def test_rows_padded_with_the_end_mark() -> None:
+    """Before the first byte it is padding, behind one it is the end."""
+    ids = Ids(64, bos=1, eos=2)
+    byte = 64 + 255
+    found = legal.LegalLogits(ids)._follow(
+        np.array([[2, 2, 1, byte], [2, 1, byte, 65], [1, byte, 65, 2], [2, 2, 2, 1]])
+    )
+    assert [state.allowed() if state else None for state in found] == [
+        legal.start(b"\xff").allowed(),
+        legal.start(b"\xff\x01").allowed(),
+        None,
+        legal.start().allowed(),
+    ]
+    with pytest.raises(ValueError, match="skip=-1"):
+        legal.LegalLogits(ids, skip=-1)
 
 
 def test_following_rows_of_a_batch(stream: bytes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from PIL import Image
 
 import pgfrs
 from material import SAMPLES
-from pgfrs.llm import EVABYTE, from_ids, legal, live, to_ids, what_next
+from pgfrs.llm import BYTES, EVABYTE, from_ids, legal, live, to_ids, what_next
 
 
 def photograph(name: str, side: int = 256) -> NDArray[np.uint8]:
@@ -117,6 +119,46 @@ def test_prompts_are_legal_beginnings() -> None:
         what_next(whole[:5], 100)
 
 
+@pytest.mark.parametrize("options", [{"payload": "tokens", "bare": True}, {"payload": "packed"}, {"profile": "tough"}])
+def test_the_opening_comes_first(options: dict[str, Any]) -> None:
+    """A stream that ends before its base does is told to go on; every prompt is the beginning of a legal stream."""
+    image = photograph("chelsea.png")
+    whole = pgfrs.encode(image, format="pgfr", max_bytes=4000, quality=4, **options)
+    opening = next(segment.start for segment in pgfrs.segments(whole) if segment.kind == "planes")
+    for cut in range(12, opening + 60):
+        stream = whole[:cut]
+        prompts = what_next(stream, 300)
+        known, total = pgfrs.decode_with_report(stream)[1].base or (0, 0)
+        if prompts[0].kind == "opening":
+            [prompt] = prompts
+            assert prompt.prompt == stream and prompt.gain == np.inf
+            assert abs(prompt.size - (opening - cut)) < 40
+        else:
+            assert known == total and {prompt.kind for prompt in prompts} == {"planes"}
+        assert legal.start().legal_prefix(prompts[0].prompt) == len(prompts[0].prompt)
+        assert not legal.start(prompts[0].prompt).lost
+    assert what_next(whole[:12], 0) == []
+
+
+def test_prompts_share_the_stream() -> None:
+    stream = pgfrs.encode(photograph("chelsea.png"), format="pgfr", max_bytes=4000)
+    prompts = what_next(stream, 10000)
+    assert len(prompts) > 50 and len({id(prompt.stream) for prompt in prompts}) == 1
+    assert len(repr(prompts[0])) < 300
+
+
+def test_limits_of_headers() -> None:
+    """Twelve bytes may claim any picture."""
+    header = bytes.fromhex("ff0101747f7f7f7f3b6f7f1a")
+    limits = pgfrs.Limits(max_pixels=1 << 20)
+    with pytest.raises(pgfrs.LimitsError):
+        next(live.pictures([header], BYTES, limits=limits))
+    with pytest.raises(pgfrs.LimitsError):
+        what_next(header, 100, limits=limits)
+    with pytest.raises(pgfrs.FormatError):
+        what_next(pgfrs.encode(photograph("chelsea.png", 64)), 100)
+
+
 def test_a_model_that_answers_the_prompts() -> None:
     """Drawn from legal bytes alone, an answer changes one block and casts no doubt on the rest."""
     image = photograph("coffee.png", 128)
@@ -158,5 +200,9 @@ def test_pictures_while_ids_arrive() -> None:
     chunks = list(live.pictures(np.array_split(numbers, 7), EVABYTE, every=1, level=1))
     assert len(chunks) == 7 and chunks[-1][1].shape == (64, 64, 3)
     assert list(live.pictures([], EVABYTE)) == []
+    whole = list(live.pictures([stream[:700], bytearray(stream[700:])]))
+    assert whole[-1][0] == len(stream) and np.array_equal(whole[-1][1], pgfrs.decode(stream))
+    with pytest.raises(ValueError, match="level=-1"):
+        next(live.pictures([stream], level=-1))
     with pytest.raises(ValueError, match="every"):
         next(live.pictures([], every=0))

@@ -330,6 +330,7 @@ class Grammar:
         limits: headers of larger pictures are not legal.
     """
     def __copy__(self, /) -> Grammar: ...
+    def __deepcopy__(self, /, _memo: Any) -> Grammar: ...
     def __new__(cls, /, rules: str = "payload", *, limits: Limits | None = None) -> Grammar: ...
     def __repr__(self, /) -> str: ...
     def advance(self, data: typing_extensions.Buffer, /) -> int:
@@ -535,6 +536,7 @@ class Positions:
         limits: headers of larger pictures are taken for damage.
     """
     def __copy__(self, /) -> Positions: ...
+    def __deepcopy__(self, /, _memo: Any) -> Positions: ...
     def __new__(cls, /, *, limits: Limits | None = None) -> Positions: ...
     def advance(self, data: typing_extensions.Buffer, /) -> numpy.typing.NDArray[numpy.int32]:
         """
@@ -1209,11 +1211,14 @@ def transcode(
         TruncatedError: a `.pgf` that is cut.
     """
 
-def wanted_segments(data: typing_extensions.Buffer, /, budget: SupportsIndex) -> tuple[list[Wanted], int]:
+def wanted_segments(
+    data: typing_extensions.Buffer, /, budget: SupportsIndex, *, limits: Limits | None = None
+) -> tuple[list[Wanted], int]:
     """
     The segments that would help a stream most, one plane each, the best first, in about ``budget`` bytes together; and how
     many bytes of the stream they can follow (a segment that the end cuts is to be written again).
 
     Raises:
         TruncatedError: no header is there.
+        LimitsError: the header claims a picture beyond ``limits``.
     """

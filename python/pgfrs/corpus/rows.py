@@ -79,6 +79,24 @@ class Record:
     source: str = ""
 
 
+def caption_text(value: Any) -> str | None:
+    """A caption as text: of several the first, of a number its digits; None for what is no text."""
+    if isinstance(value, (list, tuple)):
+        value = value[0] if value else None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
+def take_caption(fields: dict[str, Any], column: str | None) -> str | None:
+    """The caption among fields as text; it leaves them unless it says more than the text."""
+    value = fields.get(column) if column is not None else None
+    text = caption_text(value)
+    if column is not None and text == value:
+        fields.pop(column, None)
+    return text
+
+
 def to_json(value: Any) -> str:
     """Return one line of JSON; bytes as ``{"base64": ...}``, what else JSON lacks as text. Keys keep their order."""
     return _ENCODER.encode(value)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: Of libjpeg.
+_LARGEST_SIDE = 65500
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 
 
@@ -42,6 +44,10 @@ def encode(
         raise ValueError(f"subsampling {subsampling!r}: '4:4:4', '4:2:2' and '4:2:0' are possible")
     if not 1 <= quality <= 95:
         raise ValueError(f"quality={quality}: 1 to 95 are possible")
+    if not 0 <= restart <= 65535:
+        raise ValueError(f"restart={restart}: 0 to 65535 are possible")
+    if not (0 < min(image.shape[:2]) and max(image.shape[:2]) <= _LARGEST_SIDE):
+        raise ValueError(f"shape {image.shape}: sides of 1 to {_LARGEST_SIDE} pixels are possible")
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(
         out,

@@ -61,9 +61,15 @@ def advance(states: Sequence[Grammar], chosen: ArrayLike, ids: Ids = BYTES) -> N
 
     Returns:
         Array of shape (n,): whether the byte was legal; true for ids that stand for none.
+
+    Raises:
+        ValueError: not as many ids as states; no state has moved then.
     """
+    numbers = np.asarray(chosen).ravel().tolist()
+    if len(numbers) != len(states):
+        raise ValueError(f"{len(numbers)} ids for {len(states)} states")
     legal = np.ones(len(states), np.bool_)
-    for row, (state, number) in enumerate(zip(states, np.asarray(chosen).tolist(), strict=True)):
+    for row, (state, number) in enumerate(zip(states, numbers, strict=True)):
         if 0 <= number - ids.offset < 256:
             legal[row] = state.advance_byte(number - ids.offset)
     return legal
@@ -103,15 +109,17 @@ def constrain(state: Grammar, scores: ArrayLike, ids: Ids = BYTES) -> NDArray[np
         ids: the numbering of the model.
 
     Returns:
-        Up to n ids: at each position the legal one of the highest score, given those before. Ends early behind
-        ``ids.eos``.
+        Up to n ids: at each position the legal one of the highest score, given those before; where all of them have
+        minus infinity, the lowest. Ends early behind ``ids.eos``.
     """
     rows = np.asarray(scores, np.float64)
     ahead = state.copy()
     run: list[int] = []
     for row in rows:
-        legal = mask([ahead], ids)[0]
-        number = int(np.argmax(np.where(legal, row[: len(legal)], -np.inf)))
+        legal = np.flatnonzero(mask([ahead], ids)[0, : len(row)])
+        if not len(legal):
+            break
+        number = int(legal[np.argmax(np.nan_to_num(row[legal], nan=-np.inf))])
         run.append(number)
         if number == ids.eos:
             break
@@ -122,8 +130,9 @@ def constrain(state: Grammar, scores: ArrayLike, ids: Ids = BYTES) -> NDArray[np
 class LegalLogits:
     """A logits processor for Hugging Face ``generate``: ids that are not legal get minus infinity.
 
-    Pass it as ``logits_processor=[LegalLogits(...)]``. Rows of a batch are independent, may be padded on the left,
-    and may be reordered between calls, as beam search does. A row that has ended with ``ids.eos`` is left alone.
+    Pass it as ``logits_processor=[LegalLogits(...)]``. Rows of a batch are independent, may be padded on the left
+    (with ``ids.eos`` too), and may be reordered between calls, as beam search does. A row that has ended, with
+    ``ids.eos`` behind a byte, is left alone.
 
     Args:
         ids: the numbering of the model. Ids that stand for no byte say nothing about the stream.
@@ -134,7 +143,7 @@ class LegalLogits:
         limits: headers of larger pictures are not legal.
 
     Raises:
-        ValueError: both ``skip`` and ``behind`` are given.
+        ValueError: ``skip`` is negative, or both ``skip`` and ``behind`` are given.
     """
 
     def __init__(
@@ -148,6 +157,8 @@ class LegalLogits:
     ) -> None:
         if skip and behind is not None:
             raise ValueError("skip and behind both say where the stream begins")
+        if skip < 0:
+            raise ValueError(f"skip={skip}: 0 is the least")
         self.ids = ids
         self._skip = skip
         self._behind = behind
@@ -162,7 +173,12 @@ class LegalLogits:
         Args:
             input_ids: integer tensor of shape (n, length), all ids so far.
             scores: tensor of shape (n, vocabulary).
+
+        Raises:
+            ValueError: the vocabulary has no room for the ids of bytes.
         """
+        if scores.shape[1] < self.ids.offset + 256:
+            raise ValueError(f"scores of {scores.shape[1]} ids: bytes have ids up to {self.ids.offset + 255}")
         rows = input_ids.detach().cpu().numpy()
         states = self._follow(rows)
         followed = [row for row, state in enumerate(states) if state is not None]
@@ -206,8 +222,11 @@ class LegalLogits:
             stream = row[places[-1] + 1 :]
         else:
             stream = row[self._skip :]
-        if self.ids.eos is not None and self.ids.eos != self.ids.bos and (stream == self.ids.eos).any():
-            return None
+        if self.ids.eos is not None and self.ids.eos != self.ids.bos:
+            bytes_ = np.flatnonzero((stream >= self.ids.offset) & (stream < self.ids.offset + 256))
+            # Before all bytes it is padding.
+            if len(bytes_) and (stream[bytes_[0] :] == self.ids.eos).any():
+                return None
         state = self._fresh.copy()
         state.advance(from_ids(stream, self.ids.offset))
         return state

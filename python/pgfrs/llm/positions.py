@@ -2,7 +2,7 @@
 
 A byte of a token list is a run of zeros: to know where it is, a model has to add up all runs before it. This module
 does that, from the bytes before alone, so that it can be done while a model writes, too. Give it to a model as further
-embeddings beside those of its ids: small ones then need 5 to 11 % fewer bits (docs/bytelm.md, section 6). Importing it
+embeddings beside those of its ids: small ones then need 5 to 13 % fewer bits (docs/bytelm.md, section 6). Importing it
 needs numpy alone.
 
 A position is seven int32 numbers, :data:`COLUMNS`:

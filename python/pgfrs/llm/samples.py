@@ -7,17 +7,18 @@ which no `.pgfr` stream and no text in UTF-8 contains.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 import pgfrs
 from pgfrs.damage import damage
-from pgfrs.llm.ids import Ids
+from pgfrs.llm.ids import Ids, numbers_of
 
 #: The letter of each mark in band, behind ``FF FF``.
 IN_BAND = {
@@ -89,9 +90,12 @@ class Sample:
         )
 
     @classmethod
-    def from_ids(cls, ids: ArrayLike, how: Ids) -> Sample:
-        """What a model wrote, as parts; never raises. Other ids than bytes and sentinels are left out."""
-        values = np.asarray(ids).ravel().astype(np.int64)
+    def from_ids(cls, ids: Any, how: Ids) -> Sample:
+        """What a model wrote, as parts; never raises.
+
+        Anything that :func:`pgfrs.llm.from_ids` takes. Other ids than bytes and sentinels are left out.
+        """
+        values = numbers_of(ids)
         names = {number: name for name, number in how.sentinels.items() if name in IN_BAND}
         parts: list[Part] = []
         held = bytearray()
@@ -105,9 +109,9 @@ class Sample:
         return cls(tuple(part for part in parts if part.content))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Sample:
-        """What a model wrote with marks in band; never raises."""
-        pieces = _MARK.split(data)
+    def from_bytes(cls, data: Any) -> Sample:
+        """What a model wrote with marks in band, any buffer of bytes; no content is refused."""
+        pieces = _MARK.split(bytes(memoryview(data)))
         parts = [Part(_NAMES[piece] if number % 2 else piece) for number, piece in enumerate(pieces)]
         return cls(tuple(part for part in parts if part.content))
 
@@ -145,36 +149,54 @@ def _sample(*parts: Part) -> Sample:
     return Sample(tuple(part for part in parts if part.content))
 
 
-def full(stream: bytes, *, caption: str | None = None, caption_first: bool = True) -> Sample:
-    """The whole stream; with a caption before it (text to picture) or after it (picture to text). Both are learned."""
+def full(stream: Any, *, caption: str | None = None, caption_first: bool = True) -> Sample:
+    """The whole stream; with a caption before it (text to picture) or after it (picture to text). Both are learned.
+
+    Args:
+        stream: any buffer of bytes, here and in all functions of this module.
+        caption, caption_first: the caption, if any, and whether it comes before the stream.
+    """
+    stream = bytes(memoryview(stream))
     if caption is None:
-        return _sample(Part(bytes(stream)))
+        return _sample(Part(stream))
     words = (Part("caption"), Part(caption.encode("utf-8", "replace")))
-    picture = (Part("picture"), Part(bytes(stream)))
+    picture = (Part("picture"), Part(stream))
     return _sample(*words, *picture) if caption_first else _sample(*picture, *words)
 
 
-def cut(stream: bytes, budget: int, *, whole: bool = True, caption: str | None = None) -> Sample:
+def cut(
+    stream: Any, budget: int, *, whole: bool = True, caption: str | None = None, caption_first: bool = True
+) -> Sample:
     """The first ``budget`` bytes; with ``whole``, up to the end of the last segment that fits (a `.pgfr` stream).
+
+    ``caption`` and ``caption_first`` are those of :func:`full`.
 
     Raises:
         ValueError: ``budget`` is negative.
+        FormatError: with ``whole``, the data are no `.pgfr` stream.
     """
     if budget < 0:
         raise ValueError(f"budget={budget}: 0 is the least")
+    stream = bytes(memoryview(stream))
     if whole and budget < len(stream):
         budget = max((segment.end for segment in pgfrs.segments(stream) if segment.end <= budget), default=0)
-    return full(stream[:budget], caption=caption)
+    return full(stream[:budget], caption=caption, caption_first=caption_first)
 
 
-def prefix_to_rest(stream: bytes, seed: int) -> Sample:
-    """A prefix that ends with a segment, given; the rest, learned. :meth:`Sample.stream` gives back the stream."""
+def prefix_to_rest(stream: Any, seed: int) -> Sample:
+    """A prefix that ends with a segment, given; the rest, learned. :meth:`Sample.stream` gives back the stream.
+
+    Raises:
+        ValueError: a negative seed.
+        FormatError: the data are no `.pgfr` stream.
+    """
+    stream = bytes(memoryview(stream))
     ends = [segment.end for segment in pgfrs.segments(stream)][:-1]
     end = ends[_drawn(seed, len(ends))] if ends else 0
     return _sample(Part("prefix", False), Part(stream[:end], False), Part("suffix", False), Part(stream[end:]))
 
 
-def fill_in_the_middle(stream: bytes, seed: int, *, order: Order = "psm", least: int = 1) -> Sample:
+def fill_in_the_middle(stream: Any, seed: int, *, order: Order = "psm", least: int = 1) -> Sample:
     """A run of whole segments is to be told from what is before and after it.
 
     Args:
@@ -185,18 +207,25 @@ def fill_in_the_middle(stream: bytes, seed: int, *, order: Order = "psm", least:
 
     Returns:
         The sample; only the middle is learned. :meth:`Sample.stream` gives back the stream.
+
+    Raises:
+        ValueError: a negative seed, ``least`` below 1, or an unknown order.
+        FormatError: the data are no `.pgfr` stream.
     """
+    if least < 1:
+        raise ValueError(f"least={least}: 1 is the least")
+    stream = bytes(memoryview(stream))
     segments = [segment for segment in pgfrs.segments(stream) if segment.kind == "planes"]
     if not segments:
-        return _ordered(order, bytes(stream), b"", b"")
-    rng = np.random.default_rng(seed)
+        return _ordered(order, stream, b"", b"")
+    rng = _generator(seed)
     count = int(rng.integers(min(least, len(segments)), len(segments) + 1))
     first = int(rng.integers(0, len(segments) - count + 1))
     start, stop = segments[first].start, segments[first + count - 1].end
     return _ordered(order, stream[:start], stream[start:stop], stream[stop:])
 
 
-def infill(stream: bytes, seed: int, *, order: Order = "psm", block: tuple[int, int] | None = None) -> Sample:
+def infill(stream: Any, seed: int, *, order: Order = "psm", block: tuple[int, int] | None = None) -> Sample:
     """All segments of one block are to be told from everything else: the detail of a tile that was removed.
 
     Args:
@@ -206,23 +235,29 @@ def infill(stream: bytes, seed: int, *, order: Order = "psm", block: tuple[int, 
         block: group and index of a block instead.
 
     Returns:
-        The sample. :meth:`Sample.stream` gives a stream of the same segments, those of the block together.
+        The sample. :meth:`Sample.stream` gives a stream of the same segments, those of the block together; advisory
+        checks behind its first, which would contradict, are left out.
+
+    Raises:
+        ValueError: a negative seed, an unknown order, or a block that the stream has nothing of.
+        FormatError: the data are no `.pgfr` stream.
     """
+    stream = bytes(memoryview(stream))
     chosen = _block(stream, seed, block)
     segments = pgfrs.segments(stream)
     inside = [segment for segment in segments if chosen is not None and _address(segment) == chosen]
     if not inside:
-        return _ordered(order, bytes(stream), b"", b"")
+        return _ordered(order, stream, b"", b"")
     start = inside[0].start
     rest = b"".join(
         stream[segment.start : segment.end]
         for segment in segments
-        if segment.start > start and _address(segment) != chosen
+        if segment.start > start and _address(segment) != chosen and segment.kind != "check"
     )
     return _ordered(order, stream[:start], _joined(stream, inside), rest)
 
 
-def zoom(stream: bytes, seed: int, *, block: tuple[int, int] | None = None) -> Sample:
+def zoom(stream: Any, seed: int, *, block: tuple[int, int] | None = None) -> Sample:
     """Everything coarser and the address of a tile, given; the detail there, learned.
 
     Args:
@@ -232,13 +267,22 @@ def zoom(stream: bytes, seed: int, *, block: tuple[int, int] | None = None) -> S
 
     Returns:
         The sample; the address is the marker of the block's first segment. :meth:`Sample.stream` gives the stream of
-        what is coarser with this one tile sharp.
+        what is coarser with this one tile sharp, without advisory checks, which would contradict.
+
+    Raises:
+        ValueError: a negative seed, or a block that the stream has nothing of.
+        FormatError: the data are no `.pgfr` stream.
     """
+    stream = bytes(memoryview(stream))
     chosen = _block(stream, seed, block)
     segments = pgfrs.segments(stream)
     inside = [segment for segment in segments if chosen is not None and _address(segment) == chosen]
     level = max((_levels(segment)[0] for segment in inside), default=0)
-    coarse = [s for s in segments if s.kind != "planes" or (_levels(s)[1] > level and level > 0)]
+    coarse = [
+        s
+        for s in segments
+        if s.kind not in ("planes", "check") or (s.kind == "planes" and _levels(s)[1] > level and level > 0)
+    ]
     address = _marker(stream, inside[0], segments) if inside else b""
     return _sample(
         Part("prefix", False),
@@ -250,20 +294,19 @@ def zoom(stream: bytes, seed: int, *, block: tuple[int, int] | None = None) -> S
     )
 
 
-def repair(stream: bytes, seed: int, *, edits: int = 3, protect: int = 0) -> Sample:
+def repair(stream: Any, seed: int, *, edits: int = 3, protect: int = 0) -> Sample:
     """A stream with ``edits`` wrong, lost or extra bytes behind the first ``protect``, given; the clean one, learned.
 
     Raises:
-        ValueError: the stream is shorter than what is protected and damaged.
+        ValueError: a negative seed, or the stream is shorter than what is protected and damaged.
     """
-    rng = np.random.default_rng(seed)
-    hurt = bytes(stream)
-
+    rng = _generator(seed)
+    hurt = stream = bytes(memoryview(stream))
     for _ in range(100):
         hurt = damage(stream, seed=int(rng.integers(2**31)), kind="mixed", edits=edits, protect=protect)
         if not _MARK.search(hurt):
             break
-    return _sample(Part("damaged", False), Part(hurt, False), Part("clean", False), Part(bytes(stream)))
+    return _sample(Part("damaged", False), Part(hurt, False), Part("clean", False), Part(stream))
 
 
 def _ordered(order: Order, prefix: bytes, middle: bytes, suffix: bytes) -> Sample:
@@ -275,8 +318,15 @@ def _ordered(order: Order, prefix: bytes, middle: bytes, suffix: bytes) -> Sampl
     return _sample(*given, Part("middle", False), Part(middle))
 
 
+def _generator(seed: int) -> np.random.Generator:
+    seed = operator.index(seed)
+    if seed < 0:
+        raise ValueError(f"seed={seed}: 0 is the least")
+    return np.random.default_rng(seed)
+
+
 def _drawn(seed: int, count: int) -> int:
-    return int(np.random.default_rng(seed).integers(count))
+    return int(_generator(seed).integers(count))
 
 
 def _address(segment: pgfrs.Segment) -> tuple[int, int] | None:
@@ -291,11 +341,13 @@ def _levels(segment: pgfrs.Segment) -> tuple[int, int]:
 
 
 def _block(stream: bytes, seed: int, named: tuple[int, int] | None) -> tuple[int, int] | None:
-    if named is not None:
-        return named
     levels = {
         address: _levels(segment)[0] for segment in pgfrs.segments(stream) if (address := _address(segment)) is not None
     }
+    if named is not None:
+        if named not in levels:
+            raise ValueError(f"block={named}: the stream has nothing of it, but of {len(levels)} others")
+        return named
     coarsest = max(levels.values(), default=0)
     blocks = sorted({address for address, level in levels.items() if level < coarsest} or levels)
     return blocks[_drawn(seed, len(blocks))] if blocks else None

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pgfrs.corpus.plan import Plan
+from pgfrs.corpus.rows import caption_text
+from pgfrs.corpus.sinks import mds
 from pgfrs.llm.ids import BYTES, Ids
 from pgfrs.llm.positions import of_sample
 from pgfrs.llm.samples import Sample, full
@@ -35,7 +37,7 @@ class ShardPicture:
         shard, row: where it is: the shard's number, the picture's number in it.
         key: its name.
         data: the stream.
-        caption: where the source has one.
+        caption: where the source has one, as :func:`pgfrs.corpus.rows.caption_text` makes text of it.
         facts: ``width``, ``height``, ``mode`` and those of the source.
     """
 
@@ -112,10 +114,12 @@ def _captions(folder: Path, name: str, plan: Plan) -> Iterator[str | None]:
                     yield from (row["caption"] for row in batch.to_pylist() if row["status"] == "ok")
         case "tar":
             yield from _tar_captions(folder / f"{name}.tar", plan.recipe.format)
+        case "mds":
+            yield from (text or None for text in mds.captions(folder / f"{name}.mds"))
         case "megatron" | "memmap" | "files":
             path = folder / name / "rows.jsonl" if plan.settings.sink == "files" else folder / f"{name}.rows.jsonl"
             with path.open("rb") as file:
-                yield from (json.loads(line)["fields"].get(column) for line in file)
+                yield from (caption_text(json.loads(line)["fields"].get(column)) for line in file)
 
 
 def _tar_captions(path: Path, extension: str) -> Iterator[str | None]:
@@ -225,8 +229,9 @@ def packed(
             ``lambda picture, seed: fill_in_the_middle(picture.data, seed)``.
         seed: shuffle shards and the pictures in each; ``None`` keeps the order. Also the source of the samples' seeds.
         epoch: gives another order and other samples.
-        part: (index, count): this of so many equal parts. Parts share whole shards where there are enough, else single
-            pictures; together they hold every picture once.
+        part: (index, count): this of so many parts. Parts share whole shards where there are enough, else single
+            pictures; together they hold every picture once. They are as equal as shards can be divided: three shards
+            in two parts are two and one.
         names: shards to read; ``None`` means all.
 
     Raises:

@@ -19,6 +19,8 @@ class PackedShards(IterableDataset[dict[str, torch.Tensor]]):  # type: ignore[mi
     Each item has ``input_ids``, ``labels`` and ``documents``, int64 tensors of shape (length,), as in
     :func:`pgfrs.llm.shards.pack`, and if asked for ``positions`` of shape (length, 7). The workers of a ``DataLoader``,
     and the processes of ``torch.distributed`` if ``rank`` and ``world`` say so, share the pictures without overlap.
+    They may get unequal numbers of sequences: how many there are is known when they have been read, and there is no
+    ``len``.
 
     Args:
         folder, length, ids, make, seed, whole, keep_last, positions: as in :func:`pgfrs.llm.shards.packed`; workers
@@ -42,14 +44,22 @@ class PackedShards(IterableDataset[dict[str, torch.Tensor]]):  # type: ignore[mi
     ) -> None:
         if not 0 <= rank < world:
             raise ValueError(f"rank={rank}: 0 to world - 1 = {world - 1} are possible")
+        if seed is not None and seed < 0:
+            raise ValueError(f"seed={seed}: 0 is the least")
         self.folder, self.length, self.rank, self.world = folder, length, rank, world
         self.options: dict[str, Any] = {"ids": ids, "make": make, "seed": seed, "whole": whole, "keep_last": keep_last}
         self.options["positions"] = positions
-        self.epoch = 0
+        # Shared, so that workers that live through several epochs (persistent_workers=True) see it change.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next iteration."""
+        return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Another order and other samples from the next iteration on."""
-        self.epoch = epoch
+        """Another order and other samples from the next iteration on, in workers that are there already too."""
+        self._epoch.fill_(epoch)
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         worker = get_worker_info()

@@ -75,6 +75,10 @@ impl Grammar {
         self.clone()
     }
 
+    fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> Grammar {
+        self.clone()
+    }
+
     /// Whether the stream may end here with no piece cut. A prefix that ends elsewhere decodes too.
     #[getter]
     fn may_end(&self) -> bool {
@@ -129,6 +133,9 @@ pub fn legal_masks<'py>(
     out: Option<Bound<'py, PyArray2<bool>>>,
     offset: usize,
 ) -> PyResult<Bound<'py, PyArray2<bool>>> {
+    if offset > i32::MAX as usize {
+        return Err(PyValueError::new_err(format!("offset={offset}: at most {} is possible", i32::MAX)));
+    }
     let out = out.unwrap_or_else(|| PyArray2::zeros(py, [states.len(), offset + 256], false));
     let shape = [out.shape()[0], out.shape()[1]];
     if shape[0] != states.len() || shape[1] < offset.saturating_add(256) {
@@ -224,12 +231,19 @@ impl Wanted {
 ///
 /// Raises:
 ///     TruncatedError: no header is there.
+///     LimitsError: the header claims a picture beyond ``limits``.
 #[pyfunction]
-#[pyo3(signature = (data: "typing_extensions.Buffer", /, budget) -> "tuple[list[Wanted], int]")]
-pub fn wanted_segments(py: Python<'_>, data: &Bound<'_, PyAny>, budget: usize) -> PyResult<(Vec<Wanted>, usize)> {
+#[pyo3(signature = (data: "typing_extensions.Buffer", /, budget, *, limits=None) -> "tuple[list[Wanted], int]")]
+pub fn wanted_segments(
+    py: Python<'_>,
+    data: &Bound<'_, PyAny>,
+    budget: usize,
+    limits: Option<&Bound<'_, PyLimits>>,
+) -> PyResult<(Vec<Wanted>, usize)> {
+    let limits = limits.map_or_else(Limits::default, |l| l.get().0);
     let data = Data::extract(data)?;
     let bytes = data.bytes();
     let (found, whole) =
-        py.detach(|| pgf_resilient::wanted(bytes, budget, &Limits::default())).map_err(|e| errors::raise(py, &e))?;
+        py.detach(|| pgf_resilient::wanted(bytes, budget, &limits)).map_err(|e| errors::raise(py, &e))?;
     Ok((found.into_iter().map(Wanted).collect(), whole))
 }

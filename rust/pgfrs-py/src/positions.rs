@@ -73,4 +73,8 @@ impl Positions {
     fn __copy__(&self) -> Positions {
         self.clone()
     }
+
+    fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> Positions {
+        self.clone()
+    }
 }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pgfrs.corpus.files import WholeFile, write_file
-from pgfrs.corpus.rows import FACTS, Record, to_json
+from pgfrs.corpus.rows import FACTS, Record, take_caption, to_json
 from pgfrs.corpus.sinks.base import Layout, Shard, Sink
 
 #: Columns in MDS's order (by name) with its names of their encodings and their sizes in bytes, None where they vary.
@@ -53,10 +53,10 @@ class _MdsShard(Shard):
         if record.data is None:
             return
         fields = dict(record.fields)
-        caption = fields.pop(self._caption, None) if self._caption else None
+        caption = take_caption(fields, self._caption)
         described = fields.pop("json", None)
         fields |= described if isinstance(described, dict) else {}
-        texts = ["" if caption is None else str(caption), record.key, to_json(fields | {"pgfrs": record.facts})]
+        texts = [caption or "", record.key, to_json(fields | {"pgfrs": record.facts})]
         text, key, metadata = (value.encode("utf-8", "surrogateescape") for value in texts)
         sizes = struct.pack("<4I", len(text), len(key), len(metadata), len(record.data))
         height, width = (struct.pack("<q", record.facts[side]) for side in ("height", "width"))
@@ -73,6 +73,15 @@ class _MdsShard(Shard):
         self._file.write(config)
         for sample in self._samples:
             self._file.write(sample)
+
+
+def captions(path: Path) -> Iterator[str]:
+    """Yield the captions of a shard, empty where a picture has none."""
+    shard = path.read_bytes()
+    (count,) = struct.unpack_from("<I", shard)
+    for at in np.frombuffer(shard, "<u4", count, 4).tolist():
+        (length,) = struct.unpack_from("<I", shard, at)
+        yield shard[at + 16 : at + 16 + length].decode("utf-8", "surrogateescape")
 
 
 class MdsSink(Sink):

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pgfrs.corpus.files import WholeFile
-from pgfrs.corpus.rows import FACTS, Record, to_json
+from pgfrs.corpus.rows import FACTS, Record, take_caption, to_json
 from pgfrs.corpus.sinks.base import Layout, Shard, Sink
 
 #: Rows that are held before they are written, and rows of a row group.
@@ -43,7 +43,8 @@ def _schema(layout: Layout) -> tuple[pa.Schema, list[str]]:
     source = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(layout.schema)))
     schema, own = _OWN, []
     for field in source:
-        if field.name != layout.caption:
+        # A caption that is no text stays as it is beside what was made text of it.
+        if field.name != layout.caption or not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
             taken = field.name in schema.names
             schema = schema.append(pa.field(f"source_{field.name}" if taken else field.name, field.type))
             own.append(field.name)
@@ -78,10 +79,10 @@ class _ParquetShard(Shard):
     def add(self, record: Record) -> None:
         fields = dict(record.fields)
         described = fields.pop("json", None)
-        caption = fields.pop(self._caption, None) if self._caption else None
+        caption = take_caption(fields, self._caption)
         data, facts = record.data, record.facts
         own = [record.key, data, facts.get("width"), facts.get("height"), None if data is None else len(data)]
-        own += [caption if caption is None else str(caption), record.status, record.kind or None]
+        own += [caption, record.status, record.kind or None]
         own += [record.message or None, *(facts.get(name) for name in FACTS if name not in ("width", "height"))]
         if self._own:
             own += [fields.get(name) for name in self._own]
