@@ -372,3 +372,9 @@ def test_what_a_budget_chooses_costs_little() -> None:
             losses.append(psnr(pgfrs.decode(finest), pixels) - psnr(pgfrs.decode(chosen), pixels))
         print(f"{budget} bytes: {np.mean(losses):+.3f} dB, at most {max(losses):+.3f}")
         assert np.mean(losses) < 0.15, (budget, losses)
+
+
+def test_one_picture_is_no_sequence() -> None:
+    for rows in ("a.png", b"\x89PNG"):
+        with pytest.raises(TypeError, match="this is one"):
+            convert_batch(rows)

@@ -204,3 +204,16 @@ def test_wrong_arguments_are_value_or_type_errors(camera: NDArray[np.uint8]) -> 
             pgfrs.encode(wrong)
     with pytest.raises(TypeError):
         pgfrs.decode("a string")
+
+
+def test_what_begins_as_neither_container_says_so() -> None:
+    noise = bytes(range(7, 255)) * 3
+    with pytest.raises(pgfrs.FormatError, match="begin with 07 08 09, a [.]pgf file with 50 47 46"):
+        pgfrs.decode(noise)
+    with pytest.raises(pgfrs.FormatError, match="none in 744 bytes") as caught:
+        pgfrs.segments(noise)
+    assert not isinstance(caught.value, pgfrs.TruncatedError)
+    with pytest.raises(pgfrs.TruncatedError, match="end at byte 5, byte 12 is needed"):
+        pgfrs.segments(b"\xff\x01abc")
+    with pytest.raises(ValueError, match=r"\(H, W, 3\) of uint8"):
+        pgfrs.encode(np.zeros((9, 9, 7), np.uint8))

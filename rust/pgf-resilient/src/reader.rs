@@ -287,7 +287,11 @@ pub(crate) fn no_header(data: &[u8]) -> Error {
         let message = "a .pgf file, and no .pgfr stream".into();
         return Error::Format { field: "picture header", offset: 0, message };
     }
-    Error::Truncated { field: "picture header", need: 12, have: data.len() as u64 }
+    if crate::check(data) == Some(false) {
+        let message = format!("none in {} bytes, which do not begin as a .pgfr stream does", data.len());
+        return Error::Format { field: "picture header", offset: 0, message };
+    }
+    Error::Truncated { field: "picture header", need: 12.max(data.len() as u64 + 1), have: data.len() as u64 }
 }
 
 fn read_palette(contents: &mut Contents<'_>, rest: &[u8], scratch: &mut Vec<u8>) {

@@ -256,8 +256,9 @@ impl FileHeader {
     /// [`Error::Truncated`] if the header is cut, [`Error::Format`] naming the field that is wrong.
     pub fn parse(data: &[u8]) -> Result<FileHeader> {
         if let Some(wrong) = data.iter().zip(MAGIC).position(|(a, b)| *a != b) {
-            let found = &data[..data.len().min(3)];
-            return Err(Error::format("magic", wrong, format!("{found:02x?} is not \"PGF\"")));
+            let found: Vec<String> = data.iter().take(MAGIC.len()).map(|byte| format!("{byte:02x}")).collect();
+            let message = format!("the data begin with {}, a .pgf file with 50 47 46 (\"PGF\")", found.join(" "));
+            return Err(Error::format("magic", wrong, message));
         }
         let flags = *data.get(3).ok_or(truncated("version flags", 4, data))?;
         FileHeader::parse_as(data, flags)

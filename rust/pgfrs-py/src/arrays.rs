@@ -109,8 +109,10 @@ impl<'py> Picture<'py> {
             (None, Pixels::U16(_), 3) => Mode::Rgb48,
             (None, Pixels::U32(_), 1) => Mode::Gray31,
             _ => {
-                let message =
-                    format!("image of shape {shape:?} and dtype {dtype}: no mode goes with it by itself, name one");
+                let message = format!(
+                    "image of shape {shape:?} and dtype {dtype}: mode= must say what it is; by themselves go (H, W) of bool, \
+                     uint8, uint16 and uint32, (H, W, 3) of uint8 and uint16, (H, W, 4) of uint8"
+                );
                 return Err(PyValueError::new_err(message));
             }
         };

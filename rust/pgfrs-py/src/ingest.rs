@@ -5,10 +5,10 @@ use pgf::ImageRef;
 use pgf_ingest::{
     Alpha, Channels, Colour, Converted, Failure, FailureKind, Filter, Icc, Input, Options, Output, Resize, Rule, Select,
 };
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyType};
 use std::path::PathBuf;
 
 use crate::arrays::{Data, Picture, array_of};
@@ -311,6 +311,10 @@ pub fn convert_batch<'py>(
     )?;
     options.digest = digest;
     let threads = within("num_threads", num_threads, 1, 65536)? as usize;
+    if rows.is_instance_of::<PyString>() || rows.is_instance_of::<PyBytes>() {
+        let message = format!("rows: a sequence of pictures is needed, this is one {}", rows.get_type().name()?);
+        return Err(PyTypeError::new_err(message));
+    }
     let rows: Vec<_> = rows.try_iter()?.map(|row| row.and_then(|row| Row::extract(&row))).collect();
     // A row that is none of the forms fails alone; its place holds no bytes meanwhile.
     let inputs: Vec<_> = rows.iter().map(|row| row.as_ref().map_or(Input::Bytes(&[]), Row::input)).collect();
