@@ -208,7 +208,7 @@ def test_wrong_arguments_are_value_or_type_errors(camera: NDArray[np.uint8]) -> 
 
 def test_what_begins_as_neither_container_says_so() -> None:
     noise = bytes(range(7, 255)) * 3
-    with pytest.raises(pgfrs.FormatError, match="begin with 07 08 09, a [.]pgf file with 50 47 46"):
+    with pytest.raises(pgfrs.FormatError, match=r"begin with 07 08 09, a \.pgf file with 50 47 46"):
         pgfrs.decode(noise)
     with pytest.raises(pgfrs.FormatError, match="none in 744 bytes") as caught:
         pgfrs.segments(noise)
