@@ -141,6 +141,7 @@ class TestEncode:
             ["x/a.png", "y/a.jpg", "-o", "z/"],
             ["-", "-"],
             ["-", "-o", "z/"],
+            ["a.jpg", "-o", "b.png"],
         ],
     )
     def test_usage(self, words: list[object]) -> None:
@@ -334,6 +335,27 @@ class TestDecode:
     )
     def test_usage(self, words: list[object], cat: Path) -> None:
         assert run("decode", cat, *words).exit_code == 2
+
+
+class TestWords:
+    """What a person is told who gives a command the wrong file."""
+
+    def test_no_picture(self, tmp_path: Path) -> None:
+        (tmp_path / "notes.png").write_bytes(b"Dear diary")
+        result = run("encode", tmp_path / "notes.png")
+        assert result.exit_code == 1
+        assert "the data begin with 44 65 61 72 20 64 69 61" in result.stderr and "BytesIO" not in result.stderr
+
+    def test_a_picture_is_not_decoded_onto_itself(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes((SAMPLES / "chelsea.png").read_bytes())
+        result = run("decode", tmp_path / "a.png")
+        assert result.exit_code == 1 and "would replace the input" in result.stderr
+        assert "begin with 89 50 4e" in run("decode", tmp_path / "a.png", "-o", tmp_path / "b.png").stderr
+
+    def test_thousands_of_steps(self, cat: Path) -> None:
+        result = run("render-steps", cat, "--every", 10)
+        assert result.exit_code == 1 and "at most 1,000 are made" in result.stderr
+        assert not cat.with_name("cat-steps").exists()
 
 
 class TestInfo:

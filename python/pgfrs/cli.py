@@ -40,6 +40,8 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MODES: tuple[str, ...] = ("bitmap", "gray", "indexed", "rgb", "rgba", "cmyk", "hsl", "hsb", "lab", "gray16", "rgb48")
 _MODES += ("lab48", "cmyk64", "gray31", "rgb12", "rgb16", "multichannel", "duotone", "deepmultichannel", "duotone16")
 _MAX_PIXELS = 2**28
+#: Pictures of one file as it arrives.
+_MOST_STEPS = 1000
 
 
 def _inputs(command: _Command) -> _Command:
@@ -158,7 +160,7 @@ def encode(
     """
     if lossless and (quality or max_bytes):
         raise click.UsageError("--lossless excludes --quality above 0 and --max-bytes")
-    container = container or ("pgfr" if Path(output or "").suffix == ".pgfr" else "pgf")
+    container = container or _container_named(output) or "pgf"
     options = {name: value for name, value in streaming.items() if value is not None}
     if options and container != "pgfr":
         raise click.UsageError(f"--{next(iter(options))} goes with --format pgfr")
@@ -203,6 +205,18 @@ def encode(
         return f"{_arrow(job)}: {width}x{height} {raster.mode}, {len(coded):,} bytes, {bits:.2f} bits per pixel"
 
     _run(planned, work, workers=jobs, quiet=quiet)
+
+
+def _container_named(output: str | None) -> str | None:
+    """The container that the name of an output says, if any; refuses names of other pictures."""
+    if output is None or output == STDIO or output.endswith(("/", os.sep)):
+        return None
+    suffix = Path(output).suffix.lower()[1:]
+    if suffix in ("pgf", "pgfr"):
+        return suffix
+    if any(suffix in each.extensions for each in FORMATS):
+        raise click.UsageError(f"{output}: that is no name of a .pgf or .pgfr file; --format says which all the same")
+    return None
 
 
 def _user_data(raster: Raster) -> bytes:
@@ -271,6 +285,8 @@ def decode(
     limits = None if max_pixels is None else pgfrs.Limits(max_pixels=max_pixels)
 
     def work(job: Job, console: Console) -> str:
+        if job.source == job.target != STDIO:
+            raise RasterError("the result would replace the input; name another with --output")
         job.check_target(force=force)
         data = job.read()
         info = pgfrs.read_info(data)
@@ -346,8 +362,7 @@ def transcode(
     bare: bool | None,
 ) -> None:
     """Change the container or the payload of the same coefficients; nothing is coded again."""
-    suffix = Path(output or "").suffix[1:]
-    named = container or (suffix if suffix in ("pgf", "pgfr") else None)
+    named = container or _container_named(output)
     if payload and named == "pgf":
         raise click.UsageError("--payload goes with --format pgfr")
     if bare is not None and named == "pgf":
@@ -465,7 +480,10 @@ def _opening(data: bytes) -> int:
 @click.option("-o", "--output", metavar="DIR", help="Directory for the pictures. Default: INPUT's name with -steps.")
 @click.option("--every", metavar="SIZE", callback=size, help="A picture every so many bytes: 2000, 2k.")
 @click.option(
-    "--steps", type=click.IntRange(2, 1000), metavar="N", help="So many pictures, each by the same factor larger. [12]"
+    "--steps",
+    type=click.IntRange(2, _MOST_STEPS),
+    metavar="N",
+    help="So many pictures, each by the same factor larger. [12]",
 )
 @click.option("--reference", metavar="FILE", help="Picture to compare with. Default: what the whole file gives.")
 @click.option("--columns", type=click.IntRange(min=1), metavar="N", help="Pictures in a row of the contact sheet.")
@@ -499,6 +517,8 @@ def render_steps(
     def work(job: Job, console: Console) -> str:
         refuse_existing(folder / "contact-sheet.png", force=force)
         data = job.read()
+        if every is not None and len(data) > _MOST_STEPS * every:
+            raise RasterError(f"--every {every}: {-(-len(data) // every):,} pictures; at most {_MOST_STEPS:,} are made")
         sizes = render.even_steps(data, every) if every else render.log_steps(data, steps or 12)
         against = None if reference is None else _reference(reference, data)
         tiles, rows = [], ["step,bytes,psnr_db,finest_complete_level"]

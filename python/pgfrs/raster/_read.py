@@ -7,7 +7,7 @@ import struct
 import warnings
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 import pgfrs
 from pgfrs.metadata import Metadata, unpack_metadata
@@ -68,6 +68,9 @@ def read_raster(data: bytes) -> Raster:
             return _read_pillow(data)
     except (RasterError, ImportError):
         raise
+    except UnidentifiedImageError:
+        begin = data[:8].hex(" ") or "nothing"
+        raise RasterError(f"not a picture of a format that is known: the data begin with {begin}") from None
     except Exception as error:
         # Pillow and its peers raise many kinds for a damaged file (struct.error, SyntaxError, EOFError, ...).
         raise RasterError(f"not a picture that can be read: {error}") from error

@@ -25,7 +25,10 @@ def make_sink(name: str, layout: Layout) -> Sink:
     if name not in _MODULES:
         raise ValueError(f"sink {name!r}: {', '.join(SINKS)} are possible")
     module, _, kind = _MODULES[name].partition(":")
-    sink: Any = getattr(importlib.import_module(module), kind)(layout)
+    try:
+        sink: Any = getattr(importlib.import_module(module), kind)(layout)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"sink {name!r} needs {error.name}: pip install 'pgfrs[corpus]'") from None
     if not isinstance(sink, Sink):
         raise TypeError(f"{kind} is no Sink")
     return sink
