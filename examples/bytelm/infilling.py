@@ -52,6 +52,8 @@ TASKS = {
 }
 #: Of what is written for the pictures.
 TEMPERATURE = 0.7
+#: Tiles written for each place.
+DRAWN = 8
 #: How often every digit to train on comes.
 COPIES = 6
 #: What a picture is, and its stream.
@@ -188,8 +190,10 @@ def table_of(by_name: dict[str, list[dict[str, Any]]]) -> str:
     return table([*heads, "both against prefix, %", "against another's, %"], rows)
 
 
-def sheet(out: Path, name: str = "infill-digits-told", count: int = 10) -> dict[str, float]:
+def sheet(out: Path, name: str = "infill-digits-told", count: int = 10, drawn: int = DRAWN) -> dict[str, float]:
     """OUT/infilled.png: ``count`` held-out pictures without a tile, and with what the first model of a run wrote there.
+
+    A picture that is drawn is one of those that may be; the mean of several, ``drawn`` of them, is nearer to all.
 
     Returns:
         The mean PSNR in dB of all held-out pictures of each kind against those with the tile as it was.
@@ -208,29 +212,39 @@ def sheet(out: Path, name: str = "infill-digits-told", count: int = 10) -> dict[
     held_out = prepare(out, 0, name)["held_out"]
     cases = [case for labelled in held_out for case in _cases(*labelled, (level,))]
     most = int(1.5 * max(len(whole.section("middle")) for _, _, whole in cases))
-    middles = {"as it was": [whole.section("middle") for _, _, whole in cases], "removed": [b""] * len(cases)}
+
+    def with_middles(middles: list[bytes]) -> list[NDArray[np.uint8]]:
+        return [
+            codings.decode("tokens", whole.section("prefix") + middle + whole.section("suffix"), (EDGE, EDGE))
+            for middle, (_, _, whole) in zip(middles, cases, strict=True)
+        ]
+
+    pictures = {
+        "as it was": with_middles([whole.section("middle") for _, _, whole in cases]),
+        "removed": with_middles([b""] * len(cases)),
+    }
     for title, suffix in (("from the prefix only", False), ("from both sides", True)):
         # All but the middle and the end mark is given.
         given = [
             _ids(label, whole, told, suffix=suffix)[: -len(whole.section("middle")) - 1] for _, label, whole in cases
         ]
-        followers = [Positions() for _ in cases] if told else []
-        for follower, (_, _, whole) in zip(followers, cases, strict=told):
-            follower.advance(whole.section("prefix"))
-        middles[title] = sample(model, given, most, 0, None, TEMPERATURE, followers)
-    pictures = {
-        title: [
-            codings.decode("tokens", whole.section("prefix") + middle + whole.section("suffix"), (EDGE, EDGE))
-            for middle, (_, _, whole) in zip(written, cases, strict=True)
-        ]
-        for title, written in middles.items()
-    }
+        draws = []
+        for seed in range(drawn):
+            followers = [Positions() for _ in cases] if told else []
+            for follower, (_, _, whole) in zip(followers, cases, strict=told):
+                follower.advance(whole.section("prefix"))
+            draws.append(with_middles(sample(model, given, most, seed, None, TEMPERATURE, followers)))
+        pictures[title] = draws[0]
+        mean = [np.rint(np.mean(some, axis=0)).astype(np.uint8) for some in zip(*draws, strict=True)]
+        pictures[f"{title}, mean of {drawn}"] = mean
     figure, grid = pyplot.subplots(len(pictures), count, figsize=(1.3 * count, 1.3 * len(pictures)), squeeze=False)
     for (title, row), line in zip(pictures.items(), grid, strict=True):
         for pixels, axes in zip(row[:: max(1, len(row) // count)], line, strict=False):
             axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
             axes.set(xticks=[], yticks=[])
-        line[0].set_ylabel(title.replace(" the ", " the\n"), rotation=0, ha="right", va="center", fontsize=9)
+        line[0].set_ylabel(
+            title.replace(" the ", " the\n").replace(", ", ",\n"), rotation=0, ha="right", va="center", fontsize=9
+        )
     figure.tight_layout(pad=0.3)
     figure.savefig(out / "infilled.png", dpi=75)
     return {
