@@ -6,10 +6,12 @@ import io
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ from PIL import Image
 import browser
 import pgfrs
 from pgfrs.viewer import Viewer
+from pgfrs.viewer.server import Answer, NotThere
 from pgfrs.viewer.tiles import TILE, TiledPictures, to_png
 from test_lazy import mosaic
 
@@ -119,16 +122,40 @@ def test_answers(address: str, path: str, status: int) -> None:
     assert get(address + path)[0] == status
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),  # what browsers send to port 80
+        ("localhost", 200),
+        ("LocalHost:8000", 200),  # through a tunnel
+        ("evil.example", 403),
+        ("evil.example:80", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example:80", 403),
+        ("evil.example:localhost", 403),
+        ("localhost:evil.example", 403),
+        ("127a0b0c1", 403),
+        (":80", 403),
+    ],
+)
+def test_hosts(address: str, host: str, status: int) -> None:
+    assert get(address, host=host)[0] == status
+
+
+def test_a_request_without_a_host(address: str) -> None:
+    with socket.create_connection(("127.0.0.1", urllib.parse.urlsplit(address).port or 80), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        with connection.makefile("rb") as answer:
+            assert b" 403 " in answer.readline()
+
+
 def test_only_this_machine_is_answered(address: str) -> None:
-    assert get(address, host="evil.example:80")[0] == 403
     assert re.search(r"https?://", get(address)[1].decode()) is None, "the page asks for nothing from elsewhere"
     assert re.search(r"https?://", get(address + "scripts/tiles.js")[1].decode()) is None
 
 
 def test_another_part_of_the_page() -> None:
     """What a further mode does: routes and a script."""
-    from pgfrs.viewer.server import Answer
-
     viewer = Viewer()
     viewer.route(r"/echo/(\w+)", lambda groups, query: Answer.of_json([*groups, query]))
     viewer.script("tiles.js")
@@ -136,6 +163,28 @@ def test_another_part_of_the_page() -> None:
     assert get(address + "echo/a?b=c") == (200, b'["a", {"b": "c"}]')
     assert b'<script src="scripts/tiles.js">' in get(address)[1]
     viewer.stop()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (ConnectionResetError("the far server went away"), 502, "the far server went away"),
+        (pgfrs.LimitsError("too many pixels"), 400, "too many pixels"),
+        (NotThere("caf\udce9.pgf"), 404, "nothing at caf?.pgf"),
+        (MemoryError("no room"), 500, "MemoryError: no room"),
+    ],
+)
+def test_every_failure_is_answered(error: Exception, status: int, words: str) -> None:
+    def fail(*_: Any) -> Answer:
+        raise error
+
+    viewer = Viewer()
+    viewer.route("/fails", fail)
+    address = viewer.start()
+    try:
+        assert get(address + "fails") == (status, words.encode())
+    finally:
+        viewer.stop()
 
 
 def test_the_command(files: list[Path], tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import pgfrs
+
 __all__ = ["Answer", "NotThere", "Query", "Viewer"]
 
 Query = dict[str, str]
@@ -38,6 +40,9 @@ class NotThere(LookupError):
 
 Handler = Callable[[tuple[str, ...], Query], Answer]
 """Answers a request: the groups of the route's pattern, the arguments. ``ValueError`` says what is wrong with them."""
+
+_THIS_MACHINE = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]+)?", re.IGNORECASE)
+"""Hosts that are answered. Browsers leave out port 80, and a tunnel may lead here from any port."""
 
 
 class Viewer:
@@ -125,19 +130,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        # Answers may fail as connections to elsewhere do: only what fails while sending is the browser hanging up.
+        self._send(*self._answer())
+
+    def _answer(self) -> tuple[HTTPStatus, Answer]:
         # A page from elsewhere whose name leads here must not read what is shown.
-        if (self.headers.get("Host") or "").rpartition(":")[0] not in ("127.0.0.1", "localhost"):
-            self._send(HTTPStatus.FORBIDDEN, Answer(b"not for other hosts", "text/plain"))
-            return
+        if not _THIS_MACHINE.fullmatch(self.headers.get("Host") or ""):
+            return _words(HTTPStatus.FORBIDDEN, "not for other hosts")
         try:
-            self._send(HTTPStatus.OK, self.server.viewer.answer(self.path))
+            return HTTPStatus.OK, self.server.viewer.answer(self.path)
         except NotThere as error:
-            self._send(HTTPStatus.NOT_FOUND, Answer(f"nothing at {error}".encode(), "text/plain; charset=utf-8"))
-        except (ValueError, KeyError, NotImplementedError) as error:
-            self._send(HTTPStatus.BAD_REQUEST, Answer(str(error).encode(), "text/plain; charset=utf-8"))
+            return _words(HTTPStatus.NOT_FOUND, f"nothing at {error}")
+        except (ValueError, KeyError, NotImplementedError, pgfrs.PgfError) as error:
+            return _words(HTTPStatus.BAD_REQUEST, str(error))
         except OSError as error:
-            if not isinstance(error, ConnectionError):
-                self._send(HTTPStatus.BAD_GATEWAY, Answer(str(error).encode(), "text/plain; charset=utf-8"))
+            return _words(HTTPStatus.BAD_GATEWAY, str(error))
+        except Exception as error:
+            # The page has to hear of anything else too: a connection that just ends says nothing.
+            return _words(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
 
     def _send(self, status: HTTPStatus, answer: Answer) -> None:
         self.send_response(status)
@@ -150,3 +160,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+def _words(status: HTTPStatus, text: str) -> tuple[HTTPStatus, Answer]:
+    # Names of files need not be text: what is not is shown as question marks.
+    return status, Answer(text.encode(errors="replace"), "text/plain; charset=utf-8")
