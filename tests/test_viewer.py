@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -203,6 +204,34 @@ def test_the_command(files: list[Path], tmp_path: Path) -> None:
         [sys.executable, "-m", "pgfrs", "view", str(tmp_path / "none.pgf")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1 and "none.pgf" in done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--wait"]])
+@pytest.mark.parametrize("name", ["nothing-of-the-kind://picture.pgf", "folder"])
+def test_the_command_says_what_it_cannot_open(tmp_path: Path, name: str, options: list[str]) -> None:
+    (tmp_path / "folder").mkdir()
+    command = [sys.executable, "-m", "pgfrs", "view", "--no-browser", *options, name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("pgfrs view: ") and "Traceback" not in done.stderr
+
+
+def test_waiting_for_a_long_header(tmp_path: Path) -> None:
+    """A header ends behind the user data, however long they are."""
+    data = pgfrs.encode(np.zeros((16, 16), np.uint8), user_data=bytes(50_000))
+    path = tmp_path / "late.pgf"
+    path.write_bytes(data[:40_000])
+    command = [sys.executable, "-m", "pgfrs", "view", "--no-browser", "--wait", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert not select.select([process.stdout], [], [], 2)[0], "the header is not there yet"
+            path.write_bytes(data)
+            assert select.select([process.stdout], [], [], 30)[0], "the header is there"
+            status, page = get(process.stdout.readline().split()[0] + "pictures")
+        finally:
+            process.kill()
+    assert status == 200 and b"late.pgf" in page
 
 
 # --- the page in a browser --------------------------------------------------------------------------

@@ -15,12 +15,17 @@ import pgfrs
 from pgfrs.lazy import LazyImage
 from pgfrs.viewer.server import Answer, NotThere, Query, Viewer
 
-__all__ = ["TILE", "TiledPictures", "to_png"]
+__all__ = ["TILE", "TiledPictures", "is_local", "to_png"]
 
 TILE = 256
 """Pixels of a tile's side, at its level."""
 
 _AS_THEY_ARE = {"gray", "rgb", "rgba"}
+
+
+def is_local(address: str) -> bool:
+    """Whether an address is a file of this machine, as :func:`pgfrs.open` sees it."""
+    return "://" not in address and "::" not in address
 
 
 class TiledPictures:
