@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import os
 import re
@@ -117,6 +118,12 @@ def test_png_of_every_kind() -> None:
         ("pictures/0/tile?level=0&column=9999999999&row=0", 400),
         ("pictures/0/tile?level=x&column=0&row=0", 400),
         ("pictures/0/tile", 400),
+        ("pictures/0/tile?level=0&column=0&row=" + 5000 * "9", 400),
+        ("pictures/" + 5000 * "9" + "/tile?level=0&column=0&row=0", 400),
+        ("pictures/0/tile?level=0;column=0;row=0", 400),
+        ("/[", 404),
+        ("%00", 404),
+        ("pictures?" + 60_000 * "x", 200),
     ],
 )
 def test_answers(address: str, path: str, status: int) -> None:
@@ -186,6 +193,18 @@ def test_every_failure_is_answered(error: Exception, status: int, words: str) ->
         assert get(address + "fails") == (status, words.encode())
     finally:
         viewer.stop()
+
+
+def test_stopping_ends_connections_that_are_kept() -> None:
+    viewer = Viewer()
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(viewer.start()).netloc, timeout=30)
+    connection.request("GET", "/")
+    assert b"<html" in connection.getresponse().read()
+    viewer.stop()
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        connection.request("GET", "/")
+        connection.getresponse()
+    connection.close()
 
 
 def test_the_command(files: list[Path], tmp_path: Path) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import importlib.resources
 import json
 import re
+import socket
 import threading
 import urllib.parse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 import pgfrs
 
-__all__ = ["Answer", "NotThere", "Query", "Viewer"]
+__all__ = ["Answer", "Changed", "NotThere", "Query", "Viewer"]
 
 Query = dict[str, str]
 """The arguments of an address; the last of each name counts."""
@@ -23,10 +25,11 @@ Query = dict[str, str]
 
 @dataclass(frozen=True)
 class Answer:
-    """A body with its type."""
+    """A body with its type and further headers."""
 
     body: bytes
     kind: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_json(cls, value: Any) -> Answer:
@@ -36,6 +39,10 @@ class Answer:
 
 class NotThere(LookupError):
     """An address behind which nothing is."""
+
+
+class Changed(Exception):
+    """A file is no longer the one that a page asks about."""
 
 
 Handler = Callable[[tuple[str, ...], Query], Answer]
@@ -82,6 +89,7 @@ class Viewer:
         if self._server:
             self._server.shutdown()
             self._server.server_close()
+            self._server.hang_up()
             self._server = None
 
     def answer(self, address: str) -> Answer:
@@ -120,6 +128,25 @@ class _Server(http.server.ThreadingHTTPServer):
     def __init__(self, viewer: Viewer, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.viewer = viewer
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End the connections that browsers keep: they would go on being answered."""
+        with self._lock:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Browsers hang up whenever they like; that is no error."""
@@ -141,6 +168,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return HTTPStatus.OK, self.server.viewer.answer(self.path)
         except NotThere as error:
             return _words(HTTPStatus.NOT_FOUND, f"nothing at {error}")
+        except Changed as error:
+            return _words(HTTPStatus.CONFLICT, str(error))
         except (ValueError, KeyError, NotImplementedError, pgfrs.PgfError) as error:
             return _words(HTTPStatus.BAD_REQUEST, str(error))
         except OSError as error:
@@ -155,6 +184,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer.body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body)
 
