@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import json
 import os
 import re
 import select
@@ -11,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -26,6 +28,7 @@ from PIL import Image
 
 import browser
 import pgfrs
+from pgfrs.lazy import LazyImage
 from pgfrs.viewer import Viewer
 from pgfrs.viewer.server import Answer, NotThere
 from pgfrs.viewer.tiles import TILE, TiledPictures, to_png
@@ -93,6 +96,110 @@ def test_tiles_are_the_decoded_pixels(address: str, files: list[Path]) -> None:
                 pixels = np.asarray(tile)
             whole = pgfrs.decode(data, level=level, mode="rgb" if "deep" in path.name else None)
             assert np.array_equal(pixels, whole[:TILE, :TILE])
+
+
+def tile(address: str, where: str = "level=0&column=0&row=0") -> tuple[str, NDArray[np.uint8]]:
+    """The version and the pixels of a tile."""
+    with urllib.request.urlopen(f"{address}pictures/0/tile?{where}", timeout=30) as answer:
+        version, png = answer.headers["Pgfrs-Version"], answer.read()
+    with Image.open(io.BytesIO(png)) as picture:
+        return version, np.asarray(picture)
+
+
+def is_closed(picture: LazyImage) -> bool:
+    file = picture._reader._file
+    assert file is not None
+    return file.closed
+
+
+@pytest.mark.parametrize("by_name", [False, True], ids=["in place", "by another file"])
+def test_tiles_of_a_file_that_changes(tmp_path: Path, by_name: bool) -> None:
+    """They are of what the file is now, and say of which version; what no longer is open is closed."""
+    rng = np.random.default_rng(5)
+    pictures = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((90, 70, 3), (90, 70, 3), (300, 310, 3))]
+    path = tmp_path / "changes.pgf"
+    path.write_bytes(pgfrs.encode(pictures[0]))
+    shown = TiledPictures([str(path)])
+    viewer = Viewer()
+    shown.add_to(viewer)
+    address = viewer.start()
+
+    def listed() -> dict[str, Any]:
+        return dict(json.loads(get(f"{address}pictures")[1])["pictures"][0])
+
+    def write(data: bytes) -> None:
+        if by_name:
+            (tmp_path / "new").write_bytes(data)
+            (tmp_path / "new").rename(path)
+        else:
+            path.write_bytes(data)
+
+    try:
+        versions = []
+        for pixels in (*pictures, pictures[0]):
+            write(pgfrs.encode(pixels))
+            before = shown.pictures[0]
+            version, seen = tile(address)
+            assert np.array_equal(seen, pixels[:TILE, :TILE])
+            description = listed()
+            assert description["version"] == version and description["levels"][0] == [pixels.shape[1], pixels.shape[0]]
+            assert description["bytes"] == path.stat().st_size
+            versions.append(version)
+            assert shown.pictures[0] is not before
+            assert is_closed(before) and not is_closed(shown.pictures[0])
+        assert len(set(versions)) == 4
+
+        # Half of a header: it says so, and goes on once there is more.
+        description = listed()
+        write(pgfrs.encode(pictures[1])[:9])
+        status, words = get(f"{address}pictures/0/tile?level=0&column=0&row=0")
+        assert status == 409 and words.decode().startswith(f"{path} has changed: ")
+        assert listed() == description
+        write(pgfrs.encode(pictures[1]))
+        assert np.array_equal(tile(address)[1], pictures[1])
+        # A file that is gone is still open.
+        path.unlink()
+        assert np.array_equal(tile(address)[1], pictures[1])
+    finally:
+        viewer.stop()
+        shown.pictures[0].close()
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays open for who reads it, and is closed then."""
+    path = tmp_path / "changes.pgf"
+    path.write_bytes(pgfrs.encode(np.full((20, 20), 10, np.uint8)))
+    shown = TiledPictures([str(path)])
+    viewer = Viewer()
+    shown.add_to(viewer)
+    address = viewer.start()
+    before = shown.pictures[0]
+    begun, go_on = threading.Event(), threading.Event()
+    read = before.read
+
+    def slowly(**arguments: Any) -> NDArray[Any]:
+        begun.set()
+        assert go_on.wait(30)
+        return read(**arguments)
+
+    monkeypatch.setattr(before, "read", slowly)
+    values = []
+    reader = threading.Thread(target=lambda: values.append(tile(address)[1][0, 0]))
+    try:
+        reader.start()
+        assert begun.wait(30)
+        (tmp_path / "new").write_bytes(pgfrs.encode(np.full((20, 20), 200, np.uint8)))
+        (tmp_path / "new").rename(path)
+        assert tile(address)[1][0, 0] == 200
+        assert not is_closed(before)
+        go_on.set()
+        reader.join(30)
+        assert values == [10]
+        assert is_closed(before)
+    finally:
+        go_on.set()
+        viewer.stop()
+        shown.pictures[0].close()
 
 
 def test_png_of_every_kind() -> None:
