@@ -31,7 +31,7 @@ import pgfrs
 from pgfrs.lazy import LazyImage
 from pgfrs.viewer import Viewer
 from pgfrs.viewer.server import Answer, NotThere
-from pgfrs.viewer.tiles import TILE, TiledPictures, to_png
+from pgfrs.viewer.tiles import TILE, TiledPictures, to_png, version_of
 from test_lazy import mosaic
 
 SCREEN = (900, 640)
@@ -384,6 +384,14 @@ def state(page: browser.Page) -> dict[str, Any]:
     return dict(page.evaluate(script + "loaded: pgfrs.view.tiles.loaded, frames: pgfrs.view.frames})"))
 
 
+def error_is_seen(page: browser.Page) -> bool:
+    """Whether the colour of the error's box is on the screen, where the box is."""
+    script = "(b => [b.left, b.top, b.right, b.bottom])(pgfrs.byId('error').getBoundingClientRect())"
+    left, top, right, bottom = (round(v) for v in page.evaluate(script))
+    box = page.screenshot()[top:bottom, left:right].astype(int)
+    return bool((np.abs(box - [0x7C, 0x2D, 0x2D]).max(axis=2) < 8).mean() > 0.5)
+
+
 def test_pixels_on_the_screen_are_those_of_the_file(page: browser.Page, address: str, files: list[Path]) -> None:
     """At one pixel a pixel nothing is interpolated: the screen shows the decoded window."""
     page.open(f"{address}#picture=0&x=3100&y=2050&scale=1")
@@ -492,14 +500,81 @@ def test_every_picture_can_be_chosen(page: browser.Page, address: str, files: li
     assert page.problems == []
 
 
-def test_errors_are_said(
+def test_errors_are_said_and_pass(
     page: browser.Page, address: str, shown: TiledPictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What failed is tried again, by and by."""
+
     def fail(**_: Any) -> NDArray[Any]:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(shown.pictures[1], "read", fail)
-    page.open(f"{address}#picture=1")
-    time.sleep(0.1)
-    assert page.evaluate("pgfrs.byId('error').textContent") == "the disk is gone"
+    with monkeypatch.context() as broken:
+        broken.setattr(shown.pictures[1], "read", fail)
+        page.open(f"{address}#picture=1")
+        time.sleep(0.1)
+        assert page.evaluate("pgfrs.byId('error').textContent") == "the disk is gone"
+        assert page.evaluate("pgfrs.view.tiles.loaded") == 0
+        assert error_is_seen(page)
+    limit = time.monotonic() + 20
+    while not page.evaluate("pgfrs.byId('error').hidden") and time.monotonic() < limit:
+        time.sleep(0.1)
+    assert page.evaluate("pgfrs.byId('error').hidden")
+    page.settle()
+    assert page.evaluate("pgfrs.view.tiles.loaded") > 0
     page.problems.clear()
+
+
+def test_a_zoomed_file_that_changes(page: browser.Page, tmp_path: Path) -> None:
+    """Once something of another version is seen, everything is fetched anew, whatever its size."""
+    path = tmp_path / "changes.pgf"
+    colours = [(200, 30, 30), (30, 200, 30), (30, 30, 200)]
+    sizes = [(700, 800), (700, 800), (1000, 300)]
+    data = [pgfrs.encode(np.full((*s, 3), c, np.uint8)) for s, c in zip(sizes, colours, strict=True)]
+    path.write_bytes(data[0])
+    shown = TiledPictures([str(path)])
+    viewer = Viewer()
+    shown.add_to(viewer)
+
+    def until(condition: str) -> None:
+        limit = time.monotonic() + 20
+        while not page.evaluate(condition) and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert page.evaluate(condition)
+        page.settle()
+
+    try:
+        page.open(f"{viewer.start()}#x=350&y=150&scale=1")
+        for number, (height, width) in enumerate(sizes):
+            path.write_bytes(data[number])
+            # The picture is moved, so that something comes into view.
+            page.evaluate("pgfrs.view.tiles.ready.delete('0/1/0'); pgfrs.view.y += 100; pgfrs.view.redraw()")
+            until(f"pgfrs.view.tiles.picture.version === '{version_of(path)}'")
+            assert page.evaluate("pgfrs.byId('facts').textContent").startswith(f"{width} × {height}, ")
+            seen = stage(page).reshape(-1, 3).astype(int)
+            for other, colour in enumerate(colours):
+                share = (np.abs(seen - colour).max(axis=1) < 8).mean()
+                assert (share > 0.2) == (other == number), f"{share} of the screen has colour {other}"
+            assert page.evaluate("pgfrs.byId('error').hidden")
+
+        # Without a header there is nothing to see, until there is one.
+        path.write_bytes(data[0][:9])
+        page.evaluate("pgfrs.view.tiles.ready.clear(); pgfrs.view.redraw()")
+        until("!pgfrs.byId('error').hidden")
+        assert "has changed" in page.evaluate("pgfrs.byId('error').textContent")
+        path.write_bytes(data[0])
+        until("pgfrs.byId('error').hidden && pgfrs.byId('facts').textContent.startsWith('800 × 700')")
+        page.problems.clear()  # an answer with status 409
+    finally:
+        viewer.stop()
+        shown.pictures[0].close()
+
+
+@pytest.mark.parametrize(
+    "place", ["x=1&y=2&scale=Infinity", "x=1&y=y&scale=1", "x=Infinity&y=0&scale=-1", "scale=1e-9"]
+)
+def test_addresses_that_make_no_sense(page: browser.Page, address: str, place: str) -> None:
+    page.open(f"{address}#picture=1&{place}")
+    assert page.evaluate("Number.isFinite(pgfrs.view.x + pgfrs.view.y) && 0.01 < pgfrs.view.scale")
+    assert page.evaluate("pgfrs.view.scale <= 32")
+    assert len(np.unique(stage(page).reshape(-1, 3), axis=0)) > 10, "the picture is in sight"
+    assert page.problems == []

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +53,33 @@ def files(tmp_path_factory: pytest.TempPathFactory, stream: bytes) -> list[Path]
     return [folder / name for name in contents]
 
 
-@pytest.fixture(scope="module")
-def address(files: list[Path]) -> Iterator[str]:
+@contextmanager
+def serving(*files: Path, port: int = 0) -> Iterator[str]:
+    """The address of a page of files."""
     viewer = Viewer()
     names = [str(path) for path in files]
     Streams(names).add_to(viewer)
     shown = TiledPictures(names)
     shown.add_to(viewer)
-    yield viewer.start()
-    viewer.stop()
-    for picture in shown.pictures:
-        picture.close()
+    try:
+        yield viewer.start(port)
+    finally:
+        viewer.stop()
+        for picture in shown.pictures:
+            picture.close()
+
+
+@pytest.fixture(scope="module")
+def address(files: list[Path]) -> Iterator[str]:
+    with serving(*files) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def other() -> bytes:
+    """A stream of another picture of the same size, longer than the first; both begin alike."""
+    with Image.open(SAMPLES / "chelsea.png") as picture:
+        return pgfrs.encode(np.asarray(picture)[40:296, 190:446], format="pgfr", max_bytes=7000)
 
 
 def state_of(address: str, arguments: str, number: int = 0) -> dict[str, Any]:
@@ -269,6 +286,95 @@ def test_a_file_that_grows(page: browser.Page, address: str, files: list[Path], 
     time.sleep(1.2)
     page.settle()
     assert (stream_state(page)["cursor"], stream_state(page)["length"]) == (800, len(stream) + 2)
+    assert page.problems == []
+
+
+def until(page: browser.Page, condition: str) -> bool:
+    """Whether a condition comes true in reasonable time; the page stands still then."""
+    limit = time.monotonic() + 20
+    while time.monotonic() < limit:
+        if page.evaluate(f"Boolean({condition})"):
+            page.settle()
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def text(page: browser.Page, name: str) -> str:
+    return str(page.evaluate(f"pgfrs.byId('{name}').hidden ? '' : pgfrs.byId('{name}').textContent"))
+
+
+def press(page: browser.Page, label: str) -> None:
+    page.evaluate(f"[...document.querySelectorAll('#tools button')].find(b => b.textContent === '{label}').click()")
+    page.settle()
+
+
+def in_mode(page: browser.Page) -> str:
+    script = "(o) => Boolean(o) && document.body.contains(o.canvas)"
+    bytes_shown, zoom_shown = (page.evaluate(f"({script})(pgfrs.{name})") for name in ("stream", "view"))
+    assert bytes_shown != zoom_shown
+    return "bytes" if bytes_shown else "zoom"
+
+
+def test_to_zoom_and_back(page: browser.Page, tmp_path: Path, stream: bytes) -> None:
+    """Also where there is one picture, and so nothing to choose."""
+    path = tmp_path / "cat.pgfr"
+    path.write_bytes(stream)
+    with serving(path) as address:
+        page.open(address)
+        page.evaluate("pgfrs.stream.go(1234)")
+        page.settle()
+        assert page.evaluate("getComputedStyle(pgfrs.byId('picture')).display") == "none"
+        press(page, "Zoom")
+        assert in_mode(page) == "zoom" and "256 × 256, rgb, pgfr" in text(page, "facts")
+        page.call("Page.reload")
+        page.settle()
+        assert in_mode(page) == "zoom", "reloading stays there"
+        press(page, "Bytes")
+        assert in_mode(page) == "bytes" and stream_state(page)["cursor"] == len(stream)
+        labels = page.evaluate("[...document.querySelectorAll('#tools button')].map(b => b.textContent)")
+        assert labels == ["Mend", "Confidence", "Follow", "Zoom"]
+        # The browser's own ways back.
+        page.evaluate("history.back()")
+        assert until(page, "document.body.contains(pgfrs.view.canvas)") and in_mode(page) == "zoom"
+        page.evaluate("history.back()")
+        assert until(page, "document.body.contains(pgfrs.stream.canvas)") and in_mode(page) == "bytes"
+        assert stream_state(page)["cursor"] == 1234
+    assert page.problems == []
+
+
+def test_zoom_has_no_way_to_bytes_that_are_not_there(page: browser.Page, address: str) -> None:
+    page.open(f"{address}#picture=2&mode=bytes")
+    labels = page.evaluate("[...document.querySelectorAll('#tools button')].map(b => b.textContent)")
+    assert in_mode(page) == "zoom" and "Bytes" not in labels
+
+
+def test_zoom_shows_the_file_as_it_is_now(page: browser.Page, tmp_path: Path, stream: bytes, other: bytes) -> None:
+    """Not as it was when it was opened: as --wait opens it, there is hardly more than a header."""
+    path = tmp_path / "growing.pgfr"
+    path.write_bytes(stream[:60])
+
+    def differs(data: bytes) -> float:
+        """From the picture in the middle of the canvas, at a pixel a pixel."""
+        box = page.evaluate("(b => [b.x + b.width / 2, b.y + b.height / 2])(pgfrs.view.canvas.getBoundingClientRect())")
+        screen, pixels = page.screenshot().astype(int), pgfrs.decode(data)
+        left, top = int(box[0]) - 128, int(box[1]) - 128
+        shifts = [(dx, dy) for dx in (0, 1) for dy in (0, 1)]  # half pixels of odd sizes
+        windows = [screen[top + dy : top + dy + 256, left + dx : left + dx + 256] for dx, dy in shifts]
+        return min(float(np.abs(window - pixels).mean()) for window in windows)
+
+    with serving(path) as address:
+        page.open(address)
+        path.write_bytes(stream)
+        assert until(page, f"pgfrs.stream.bytes.length === {len(stream)}")
+        press(page, "Zoom")
+        assert f"{len(stream):,} bytes" in text(page, "facts")
+        assert differs(stream) < 1
+        # While zoomed: what comes into view is of the new file, so everything else has to be too.
+        path.write_bytes(other)
+        page.evaluate("pgfrs.view.tiles.ready.clear(); pgfrs.view.redraw()")
+        assert until(page, f"pgfrs.byId('facts').textContent.includes('{len(other):,} bytes')")
+        assert differs(other) < 1 < differs(stream)
     assert page.problems == []
 
 

@@ -42,10 +42,8 @@
     async start() {
       await this.grow();
       this.cursor = this.bytes.length;
-      const hash = new URLSearchParams(location.hash.slice(1));
-      if (hash.has("bytes") && Number(hash.get("picture") || 0) === this.number) {
-        this.cursor = Math.min(Number(hash.get("bytes")) || 0, this.bytes.length);
-      }
+      const place = pgfrs.place();
+      if (place.has("bytes")) this.cursor = Math.min(Number(place.get("bytes")) || 0, this.bytes.length);
       this.ask();
       this.timer = setInterval(() => this.look(), POLL);
     }
@@ -81,13 +79,7 @@
     }
 
     tools() {
-      const button = (text, title, act) => {
-        const b = document.createElement("button");
-        b.textContent = text;
-        b.title = title;
-        b.addEventListener("click", () => { act(); this.canvas.focus(); });
-        return b;
-      };
+      const button = (text, title, act) => pgfrs.button(text, title, () => { act(); this.canvas.focus(); });
       const toggle = (text, title, name) => {
         const show = (b) => { b.style.opacity = this[name] ? 1 : 0.5; };
         const b = button(text, title, () => { this[name] = !this[name]; show(b); this.draw(); });
@@ -97,11 +89,7 @@
       pgfrs.byId("tools").append(
         button("Mend", "Undo all damage (m)", () => this.mend()),
         toggle("Confidence", "Tint what is not known yet (c)", "overlay"),
-        toggle("Follow", "Go along with a file that is being written", "follow"),
-        button("Zoom", "Pan and zoom the whole picture", () => {
-          location.hash = `picture=${this.number}&mode=zoom`;
-          pgfrs.byId("picture").dispatchEvent(new Event("change"));
-        }));
+        toggle("Follow", "Go along with a file that is being written", "follow"));
     }
 
     // Where things are on the canvas, in CSS pixels.
@@ -210,8 +198,7 @@
       }
       this.busy = false;
       if (this.closed) return;
-      const hash = new URLSearchParams({ picture: this.number, bytes: this.cursor });
-      history.replaceState(null, "", "#" + hash);
+      pgfrs.note({ bytes: this.cursor });
       document.body.dataset.settled = "true";
     }
 
@@ -244,6 +231,7 @@
     }
 
     draw() {
+      if (this.closed) return;
       const ratio = devicePixelRatio;
       const { canvas, context } = this;
       const { width, height, close, strip, stage } = this.layout();
@@ -366,13 +354,13 @@
   }
 
   pgfrs.modes.push({
-    shows(picture) {
-      const zoom = new URLSearchParams(location.hash.slice(1)).get("mode") === "zoom";
-      return picture.format === "pgfr" && !picture.name.includes("://") && !zoom;
-    },
+    name: "bytes",
+    label: "Bytes",
+    title: "Go along the stream byte by byte",
+    shows: (picture) => picture.format === "pgfr" && picture.local,
     open(picture, number) {
       pgfrs.stream = new Stream(picture, number);
-      return () => pgfrs.stream.close();
+      return pgfrs.stream;
     },
   });
 })();
