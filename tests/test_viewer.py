@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
 import io
+import json
 import os
 import re
+import select
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +28,10 @@ from PIL import Image
 
 import browser
 import pgfrs
+from pgfrs.lazy import LazyImage
 from pgfrs.viewer import Viewer
-from pgfrs.viewer.tiles import TILE, TiledPictures, to_png
+from pgfrs.viewer.server import Answer, NotThere
+from pgfrs.viewer.tiles import TILE, TiledPictures, to_png, version_of
 from test_lazy import mosaic
 
 SCREEN = (900, 640)
@@ -90,6 +98,110 @@ def test_tiles_are_the_decoded_pixels(address: str, files: list[Path]) -> None:
             assert np.array_equal(pixels, whole[:TILE, :TILE])
 
 
+def tile(address: str, where: str = "level=0&column=0&row=0") -> tuple[str, NDArray[np.uint8]]:
+    """The version and the pixels of a tile."""
+    with urllib.request.urlopen(f"{address}pictures/0/tile?{where}", timeout=30) as answer:
+        version, png = answer.headers["Pgfrs-Version"], answer.read()
+    with Image.open(io.BytesIO(png)) as picture:
+        return version, np.asarray(picture)
+
+
+def is_closed(picture: LazyImage) -> bool:
+    file = picture._reader._file
+    assert file is not None
+    return file.closed
+
+
+@pytest.mark.parametrize("by_name", [False, True], ids=["in place", "by another file"])
+def test_tiles_of_a_file_that_changes(tmp_path: Path, by_name: bool) -> None:
+    """They are of what the file is now, and say of which version; what no longer is open is closed."""
+    rng = np.random.default_rng(5)
+    pictures = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((90, 70, 3), (90, 70, 3), (300, 310, 3))]
+    path = tmp_path / "changes.pgf"
+    path.write_bytes(pgfrs.encode(pictures[0]))
+    shown = TiledPictures([str(path)])
+    viewer = Viewer()
+    shown.add_to(viewer)
+    address = viewer.start()
+
+    def listed() -> dict[str, Any]:
+        return dict(json.loads(get(f"{address}pictures")[1])["pictures"][0])
+
+    def write(data: bytes) -> None:
+        if by_name:
+            (tmp_path / "new").write_bytes(data)
+            (tmp_path / "new").rename(path)
+        else:
+            path.write_bytes(data)
+
+    try:
+        versions = []
+        for pixels in (*pictures, pictures[0]):
+            write(pgfrs.encode(pixels))
+            before = shown.pictures[0]
+            version, seen = tile(address)
+            assert np.array_equal(seen, pixels[:TILE, :TILE])
+            description = listed()
+            assert description["version"] == version and description["levels"][0] == [pixels.shape[1], pixels.shape[0]]
+            assert description["bytes"] == path.stat().st_size
+            versions.append(version)
+            assert shown.pictures[0] is not before
+            assert is_closed(before) and not is_closed(shown.pictures[0])
+        assert len(set(versions)) == 4
+
+        # Half of a header: it says so, and goes on once there is more.
+        description = listed()
+        write(pgfrs.encode(pictures[1])[:9])
+        status, words = get(f"{address}pictures/0/tile?level=0&column=0&row=0")
+        assert status == 409 and words.decode().startswith(f"{path} has changed: ")
+        assert listed() == description
+        write(pgfrs.encode(pictures[1]))
+        assert np.array_equal(tile(address)[1], pictures[1])
+        # A file that is gone is still open.
+        path.unlink()
+        assert np.array_equal(tile(address)[1], pictures[1])
+    finally:
+        viewer.stop()
+        shown.pictures[0].close()
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays open for who reads it, and is closed then."""
+    path = tmp_path / "changes.pgf"
+    path.write_bytes(pgfrs.encode(np.full((20, 20), 10, np.uint8)))
+    shown = TiledPictures([str(path)])
+    viewer = Viewer()
+    shown.add_to(viewer)
+    address = viewer.start()
+    before = shown.pictures[0]
+    begun, go_on = threading.Event(), threading.Event()
+    read = before.read
+
+    def slowly(**arguments: Any) -> NDArray[Any]:
+        begun.set()
+        assert go_on.wait(30)
+        return read(**arguments)
+
+    monkeypatch.setattr(before, "read", slowly)
+    values = []
+    reader = threading.Thread(target=lambda: values.append(tile(address)[1][0, 0]))
+    try:
+        reader.start()
+        assert begun.wait(30)
+        (tmp_path / "new").write_bytes(pgfrs.encode(np.full((20, 20), 200, np.uint8)))
+        (tmp_path / "new").rename(path)
+        assert tile(address)[1][0, 0] == 200
+        assert not is_closed(before)
+        go_on.set()
+        reader.join(30)
+        assert values == [10]
+        assert is_closed(before)
+    finally:
+        go_on.set()
+        viewer.stop()
+        shown.pictures[0].close()
+
+
 def test_png_of_every_kind() -> None:
     rng = np.random.default_rng(2)
     for shape in ((5, 7), (3, 2, 3), (4, 9, 4)):
@@ -113,22 +225,52 @@ def test_png_of_every_kind() -> None:
         ("pictures/0/tile?level=0&column=9999999999&row=0", 400),
         ("pictures/0/tile?level=x&column=0&row=0", 400),
         ("pictures/0/tile", 400),
+        ("pictures/0/tile?level=0&column=0&row=" + 5000 * "9", 400),
+        ("pictures/" + 5000 * "9" + "/tile?level=0&column=0&row=0", 400),
+        ("pictures/0/tile?level=0;column=0;row=0", 400),
+        ("/[", 404),
+        ("%00", 404),
+        ("pictures?" + 60_000 * "x", 200),
     ],
 )
 def test_answers(address: str, path: str, status: int) -> None:
     assert get(address + path)[0] == status
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),  # what browsers send to port 80
+        ("localhost", 200),
+        ("LocalHost:8000", 200),  # through a tunnel
+        ("evil.example", 403),
+        ("evil.example:80", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example:80", 403),
+        ("evil.example:localhost", 403),
+        ("localhost:evil.example", 403),
+        ("127a0b0c1", 403),
+        (":80", 403),
+    ],
+)
+def test_hosts(address: str, host: str, status: int) -> None:
+    assert get(address, host=host)[0] == status
+
+
+def test_a_request_without_a_host(address: str) -> None:
+    with socket.create_connection(("127.0.0.1", urllib.parse.urlsplit(address).port or 80), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        with connection.makefile("rb") as answer:
+            assert b" 403 " in answer.readline()
+
+
 def test_only_this_machine_is_answered(address: str) -> None:
-    assert get(address, host="evil.example:80")[0] == 403
     assert re.search(r"https?://", get(address)[1].decode()) is None, "the page asks for nothing from elsewhere"
     assert re.search(r"https?://", get(address + "scripts/tiles.js")[1].decode()) is None
 
 
 def test_another_part_of_the_page() -> None:
     """What a further mode does: routes and a script."""
-    from pgfrs.viewer.server import Answer
-
     viewer = Viewer()
     viewer.route(r"/echo/(\w+)", lambda groups, query: Answer.of_json([*groups, query]))
     viewer.script("tiles.js")
@@ -136,6 +278,40 @@ def test_another_part_of_the_page() -> None:
     assert get(address + "echo/a?b=c") == (200, b'["a", {"b": "c"}]')
     assert b'<script src="scripts/tiles.js">' in get(address)[1]
     viewer.stop()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (ConnectionResetError("the far server went away"), 502, "the far server went away"),
+        (pgfrs.LimitsError("too many pixels"), 400, "too many pixels"),
+        (NotThere("caf\udce9.pgf"), 404, "nothing at caf?.pgf"),
+        (MemoryError("no room"), 500, "MemoryError: no room"),
+    ],
+)
+def test_every_failure_is_answered(error: Exception, status: int, words: str) -> None:
+    def fail(*_: Any) -> Answer:
+        raise error
+
+    viewer = Viewer()
+    viewer.route("/fails", fail)
+    address = viewer.start()
+    try:
+        assert get(address + "fails") == (status, words.encode())
+    finally:
+        viewer.stop()
+
+
+def test_stopping_ends_connections_that_are_kept() -> None:
+    viewer = Viewer()
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(viewer.start()).netloc, timeout=30)
+    connection.request("GET", "/")
+    assert b"<html" in connection.getresponse().read()
+    viewer.stop()
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        connection.request("GET", "/")
+        connection.getresponse()
+    connection.close()
 
 
 def test_the_command(files: list[Path], tmp_path: Path) -> None:
@@ -154,6 +330,34 @@ def test_the_command(files: list[Path], tmp_path: Path) -> None:
         [sys.executable, "-m", "pgfrs", "view", str(tmp_path / "none.pgf")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1 and "none.pgf" in done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--wait"]])
+@pytest.mark.parametrize("name", ["nothing-of-the-kind://picture.pgf", "folder"])
+def test_the_command_says_what_it_cannot_open(tmp_path: Path, name: str, options: list[str]) -> None:
+    (tmp_path / "folder").mkdir()
+    command = [sys.executable, "-m", "pgfrs", "view", "--no-browser", *options, name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("pgfrs view: ") and "Traceback" not in done.stderr
+
+
+def test_waiting_for_a_long_header(tmp_path: Path) -> None:
+    """A header ends behind the user data, however long they are."""
+    data = pgfrs.encode(np.zeros((16, 16), np.uint8), user_data=bytes(50_000))
+    path = tmp_path / "late.pgf"
+    path.write_bytes(data[:40_000])
+    command = [sys.executable, "-m", "pgfrs", "view", "--no-browser", "--wait", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert not select.select([process.stdout], [], [], 2)[0], "the header is not there yet"
+            path.write_bytes(data)
+            assert select.select([process.stdout], [], [], 30)[0], "the header is there"
+            status, page = get(process.stdout.readline().split()[0] + "pictures")
+        finally:
+            process.kill()
+    assert status == 200 and b"late.pgf" in page
 
 
 # --- the page in a browser --------------------------------------------------------------------------
@@ -178,6 +382,14 @@ def stage(page: browser.Page) -> NDArray[np.uint8]:
 def state(page: browser.Page) -> dict[str, Any]:
     script = "({x: pgfrs.view.x, y: pgfrs.view.y, scale: pgfrs.view.scale, level: pgfrs.view.level(), "
     return dict(page.evaluate(script + "loaded: pgfrs.view.tiles.loaded, frames: pgfrs.view.frames})"))
+
+
+def error_is_seen(page: browser.Page) -> bool:
+    """Whether the colour of the error's box is on the screen, where the box is."""
+    script = "(b => [b.left, b.top, b.right, b.bottom])(pgfrs.byId('error').getBoundingClientRect())"
+    left, top, right, bottom = (round(v) for v in page.evaluate(script))
+    box = page.screenshot()[top:bottom, left:right].astype(int)
+    return bool((np.abs(box - [0x7C, 0x2D, 0x2D]).max(axis=2) < 8).mean() > 0.5)
 
 
 def test_pixels_on_the_screen_are_those_of_the_file(page: browser.Page, address: str, files: list[Path]) -> None:
@@ -288,14 +500,81 @@ def test_every_picture_can_be_chosen(page: browser.Page, address: str, files: li
     assert page.problems == []
 
 
-def test_errors_are_said(
+def test_errors_are_said_and_pass(
     page: browser.Page, address: str, shown: TiledPictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What failed is tried again, by and by."""
+
     def fail(**_: Any) -> NDArray[Any]:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(shown.pictures[1], "read", fail)
-    page.open(f"{address}#picture=1")
-    time.sleep(0.1)
-    assert page.evaluate("pgfrs.byId('error').textContent") == "the disk is gone"
+    with monkeypatch.context() as broken:
+        broken.setattr(shown.pictures[1], "read", fail)
+        page.open(f"{address}#picture=1")
+        time.sleep(0.1)
+        assert page.evaluate("pgfrs.byId('error').textContent") == "the disk is gone"
+        assert page.evaluate("pgfrs.view.tiles.loaded") == 0
+        assert error_is_seen(page)
+    limit = time.monotonic() + 20
+    while not page.evaluate("pgfrs.byId('error').hidden") and time.monotonic() < limit:
+        time.sleep(0.1)
+    assert page.evaluate("pgfrs.byId('error').hidden")
+    page.settle()
+    assert page.evaluate("pgfrs.view.tiles.loaded") > 0
     page.problems.clear()
+
+
+def test_a_zoomed_file_that_changes(page: browser.Page, tmp_path: Path) -> None:
+    """Once something of another version is seen, everything is fetched anew, whatever its size."""
+    path = tmp_path / "changes.pgf"
+    colours = [(200, 30, 30), (30, 200, 30), (30, 30, 200)]
+    sizes = [(700, 800), (700, 800), (1000, 300)]
+    data = [pgfrs.encode(np.full((*s, 3), c, np.uint8)) for s, c in zip(sizes, colours, strict=True)]
+    path.write_bytes(data[0])
+    shown = TiledPictures([str(path)])
+    viewer = Viewer()
+    shown.add_to(viewer)
+
+    def until(condition: str) -> None:
+        limit = time.monotonic() + 20
+        while not page.evaluate(condition) and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert page.evaluate(condition)
+        page.settle()
+
+    try:
+        page.open(f"{viewer.start()}#x=350&y=150&scale=1")
+        for number, (height, width) in enumerate(sizes):
+            path.write_bytes(data[number])
+            # The picture is moved, so that something comes into view.
+            page.evaluate("pgfrs.view.tiles.ready.delete('0/1/0'); pgfrs.view.y += 100; pgfrs.view.redraw()")
+            until(f"pgfrs.view.tiles.picture.version === '{version_of(path)}'")
+            assert page.evaluate("pgfrs.byId('facts').textContent").startswith(f"{width} × {height}, ")
+            seen = stage(page).reshape(-1, 3).astype(int)
+            for other, colour in enumerate(colours):
+                share = (np.abs(seen - colour).max(axis=1) < 8).mean()
+                assert (share > 0.2) == (other == number), f"{share} of the screen has colour {other}"
+            assert page.evaluate("pgfrs.byId('error').hidden")
+
+        # Without a header there is nothing to see, until there is one.
+        path.write_bytes(data[0][:9])
+        page.evaluate("pgfrs.view.tiles.ready.clear(); pgfrs.view.redraw()")
+        until("!pgfrs.byId('error').hidden")
+        assert "has changed" in page.evaluate("pgfrs.byId('error').textContent")
+        path.write_bytes(data[0])
+        until("pgfrs.byId('error').hidden && pgfrs.byId('facts').textContent.startsWith('800 × 700')")
+        page.problems.clear()  # an answer with status 409
+    finally:
+        viewer.stop()
+        shown.pictures[0].close()
+
+
+@pytest.mark.parametrize(
+    "place", ["x=1&y=2&scale=Infinity", "x=1&y=y&scale=1", "x=Infinity&y=0&scale=-1", "scale=1e-9"]
+)
+def test_addresses_that_make_no_sense(page: browser.Page, address: str, place: str) -> None:
+    page.open(f"{address}#picture=1&{place}")
+    assert page.evaluate("Number.isFinite(pgfrs.view.x + pgfrs.view.y) && 0.01 < pgfrs.view.scale")
+    assert page.evaluate("pgfrs.view.scale <= 32")
+    assert len(np.unique(stage(page).reshape(-1, 3), axis=0)) > 10, "the picture is in sight"
+    assert page.problems == []

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from material import SAMPLES
 from pgfrs.viewer import Viewer
 from pgfrs.viewer.streams import Streams
 from pgfrs.viewer.tiles import TiledPictures
-from test_viewer import get
+from test_viewer import error_is_seen, get
 
 SCREEN = (900, 700)
 CELL = 30
@@ -52,17 +54,33 @@ def files(tmp_path_factory: pytest.TempPathFactory, stream: bytes) -> list[Path]
     return [folder / name for name in contents]
 
 
-@pytest.fixture(scope="module")
-def address(files: list[Path]) -> Iterator[str]:
+@contextmanager
+def serving(*files: Path, port: int = 0) -> Iterator[str]:
+    """The address of a page of files."""
     viewer = Viewer()
     names = [str(path) for path in files]
     Streams(names).add_to(viewer)
     shown = TiledPictures(names)
     shown.add_to(viewer)
-    yield viewer.start()
-    viewer.stop()
-    for picture in shown.pictures:
-        picture.close()
+    try:
+        yield viewer.start(port)
+    finally:
+        viewer.stop()
+        for picture in shown.pictures:
+            picture.close()
+
+
+@pytest.fixture(scope="module")
+def address(files: list[Path]) -> Iterator[str]:
+    with serving(*files) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def other() -> bytes:
+    """A stream of another picture of the same size, longer than the first; both begin alike."""
+    with Image.open(SAMPLES / "chelsea.png") as picture:
+        return pgfrs.encode(np.asarray(picture)[40:296, 190:446], format="pgfr", max_bytes=7000)
 
 
 def state_of(address: str, arguments: str, number: int = 0) -> dict[str, Any]:
@@ -115,11 +133,86 @@ def test_other_modes_are_shown_too(address: str) -> None:
         ("streams/0/state?bytes=-1", 400),
         ("streams/0/state?damage=-1", 400),
         ("streams/0/state?damage=x", 400),
+        ("streams/0/state?bytes=1e3", 400),
+        ("streams/0?have=100", 400),
+        ("streams/0?have=-1.0", 400),
+        ("streams/0/segments?have=x.0", 400),
+        ("streams/0/state?have=9.123456789", 400),
+        ("streams/" + 5000 * "9", 400),
         ("scripts/streams.js", 200),
     ],
 )
 def test_answers(address: str, path: str, status: int) -> None:
     assert get(address + path)[0] == status
+
+
+def ask(address: str) -> tuple[int, str, bytes]:
+    """Where the bytes of an answer begin, what the page then has, and the bytes."""
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        return int(answer.headers["Pgfrs-From"]), answer.headers["Pgfrs-Have"], answer.read()
+
+
+def test_files_that_grow_or_are_written_anew(tmp_path: Path, stream: bytes, other: bytes) -> None:
+    """What comes is what the file has gained, or all of it if it is another one."""
+    path = tmp_path / "followed.pgfr"
+    path.write_bytes(stream[:900])
+    assert len(other) > len(stream) and other[:8] == stream[:8]
+    with serving(path) as address:
+        start, have, data = ask(f"{address}streams/0?have=0.0")
+        assert (start, data) == (0, stream[:900])
+        assert ask(f"{address}streams/0?have={have}") == (900, have, b"")
+
+        path.write_bytes(stream)
+        start, now, data = ask(f"{address}streams/0?have={have}")
+        assert (start, data) == (900, stream[900:])
+        # Who has less is told of no more than that.
+        segments = json.loads(get(f"{address}streams/0/segments?have={have}")[1])
+        assert [s[:2] for s in segments] == [[s.start, s.end] for s in pgfrs.segments(stream[:900])]
+        assert state_of(address, f"have={have}")["bytes"] == 900
+
+        patched = stream[:2000] + bytes([stream[2000] ^ 1]) + stream[2001:]
+        for anew in (stream[:700], other, patched, stream[:12], b"", pgfrs.transcode(stream, "pgf")):
+            path.write_bytes(stream)
+            assert ask(f"{address}streams/0?have={now}")[1:] == (now, b"")
+            path.write_bytes(anew)
+            assert ask(f"{address}streams/0?have={now}")[::2] == (0, anew)
+            for part in ("segments", "state"):
+                assert get(f"{address}streams/0/{part}?have={now}")[0] == 409
+            assert get(f"{address}streams/0/state")[0] == 200
+
+        path.unlink()
+        assert get(f"{address}streams/0?have={now}") == (404, f"nothing at {path}".encode())
+        path.write_bytes(stream)
+        assert ask(f"{address}streams/0?have={now}") == (len(stream), now, b"")
+
+
+def test_names_of_every_kind(tmp_path: Path, stream: bytes) -> None:
+    """Those that are not text too, and such as mean something in addresses."""
+    paths = [tmp_path / name for name in ("ça & 图 ☃?#%41.pgfr", "<b>bold<b>.pgfr", os.fsdecode(b"caf\xe9.pgfr"))]
+    for path in paths:
+        path.write_bytes(stream)
+    with serving(*paths) as address:
+        listed = json.loads(get(f"{address}pictures")[1])["pictures"]
+        assert [picture["name"] for picture in listed] == [str(path) for path in paths]
+        for number, path in enumerate(paths):
+            assert get(f"{address}streams/{number}") == (200, stream)
+            path.unlink()
+            status, words = get(f"{address}streams/{number}")
+            assert (status, words) == (404, f"nothing at {path}".encode(errors="replace"))
+
+
+def test_addresses_elsewhere_have_no_bytes_here(tmp_path: Path, stream: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where a file of this machine has such a name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "https:").mkdir()
+    (tmp_path / "https:" / "cat.pgfr").write_bytes(stream)
+    viewer = Viewer()
+    Streams(["https://cat.pgfr"]).add_to(viewer)
+    address = viewer.start()
+    try:
+        assert get(f"{address}streams/0")[0] == 404
+    finally:
+        viewer.stop()
 
 
 def test_waiting_for_a_file(tmp_path: Path, stream: bytes) -> None:
@@ -269,6 +362,257 @@ def test_a_file_that_grows(page: browser.Page, address: str, files: list[Path], 
     time.sleep(1.2)
     page.settle()
     assert (stream_state(page)["cursor"], stream_state(page)["length"]) == (800, len(stream) + 2)
+    assert page.problems == []
+
+
+def until(page: browser.Page, condition: str) -> bool:
+    """Whether a condition comes true in reasonable time; the page stands still then."""
+    limit = time.monotonic() + 20
+    while time.monotonic() < limit:
+        if page.evaluate(f"Boolean({condition})"):
+            page.settle()
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def text(page: browser.Page, name: str) -> str:
+    return str(page.evaluate(f"pgfrs.byId('{name}').hidden ? '' : pgfrs.byId('{name}').textContent"))
+
+
+def press(page: browser.Page, label: str) -> None:
+    page.evaluate(f"[...document.querySelectorAll('#tools button')].find(b => b.textContent === '{label}').click()")
+    page.settle()
+
+
+def bytes_on(page: browser.Page) -> bytes:
+    return bytes(page.evaluate("Array.from(pgfrs.stream.bytes)"))
+
+
+@pytest.mark.parametrize("by_name", [False, True], ids=["in place", "by another file"])
+@pytest.mark.parametrize("kind", ["shorter", "longer", "as long", "cut"])
+def test_a_file_that_is_written_anew(
+    page: browser.Page, tmp_path: Path, stream: bytes, other: bytes, kind: str, by_name: bool
+) -> None:
+    """A model starts over: the page has nothing of the old file left."""
+    anew = {"shorter": other[:1800], "longer": other, "as long": other[: len(stream)], "cut": stream[:900]}[kind]
+    path = tmp_path / "anew.pgfr"
+    path.write_bytes(stream)
+    with serving(path) as address:
+        page.open(address)
+        page.evaluate("pgfrs.stream.hit(3000)")
+        page.settle()
+        assert "1 damaged" in text(page, "state")
+        if by_name:
+            (tmp_path / "new").write_bytes(anew)
+            (tmp_path / "new").rename(path)
+        else:
+            path.write_bytes(anew)
+        last = anew[-1]
+        script = f"pgfrs.stream.bytes.length === {len(anew)} && pgfrs.stream.bytes.at(-1) === {last}"
+        assert until(page, f"{script} && !pgfrs.stream.damage.size")
+        assert bytes_on(page) == anew
+        assert text(page, "state").startswith(f"{len(anew)} of {len(anew)} bytes;")
+        assert "damaged" not in text(page, "state") and text(page, "error") == ""
+        assert np.array_equal(shown(page), pgfrs.decode(anew))
+        drawn = page.evaluate("pgfrs.stream.segments.map((s) => s[1])")
+        assert drawn == [s.end for s in pgfrs.segments(anew)]
+        # It goes on from there.
+        path.write_bytes(other[:6000] if kind == "shorter" else anew + b"\xff\x0e")
+        assert until(page, f"pgfrs.stream.bytes.length > {len(anew)}")
+        assert stream_state(page)["cursor"] == stream_state(page)["length"]
+    assert page.problems == []
+
+
+def test_the_place_in_a_file_that_is_written_anew(
+    page: browser.Page, tmp_path: Path, stream: bytes, other: bytes
+) -> None:
+    """Who looks at the 1500th byte does so again once it is there."""
+    path = tmp_path / "anew.pgfr"
+    path.write_bytes(stream)
+    with serving(path) as address:
+        page.open(f"{address}#bytes=1500")
+        path.write_bytes(other[:600])
+        assert until(page, "pgfrs.stream.bytes.length === 600")
+        assert stream_state(page)["cursor"] == 600
+        path.write_bytes(other)
+        assert until(page, f"pgfrs.stream.bytes.length === {len(other)}")
+        assert stream_state(page)["cursor"] == 1500
+        assert np.array_equal(shown(page), pgfrs.decode(other[:1500]))
+    assert page.problems == []
+
+
+def test_a_file_that_is_written_anew_and_not_followed(
+    page: browser.Page, tmp_path: Path, stream: bytes, other: bytes
+) -> None:
+    """The old bytes stay until something is asked about them; they are never shown with the new picture."""
+    path = tmp_path / "anew.pgfr"
+    path.write_bytes(stream)
+    with serving(path) as address:
+        page.open(address)
+        press(page, "Follow")
+        path.write_bytes(other)
+        time.sleep(1)
+        assert bytes_on(page) == stream and np.array_equal(shown(page), pgfrs.decode(stream))
+        page.evaluate("pgfrs.stream.go(2500)")
+        assert until(page, f"pgfrs.stream.bytes.length === {len(other)}")
+        assert bytes_on(page) == other and stream_state(page)["cursor"] == 2500
+        assert np.array_equal(shown(page), pgfrs.decode(other[:2500]))
+    page.problems.clear()  # an answer with status 409
+
+
+def test_a_file_that_is_not_there_when_the_page_loads(page: browser.Page, tmp_path: Path, stream: bytes) -> None:
+    path = tmp_path / "gone.pgfr"
+    path.write_bytes(stream)
+    with serving(path) as address:
+        path.unlink()
+        page.open(address)
+        assert text(page, "error") == f"nothing at {path}" and error_is_seen(page)
+        path.write_bytes(stream)
+        assert until(page, f"pgfrs.stream.bytes.length === {len(stream)}")
+        assert text(page, "error") == ""
+        assert np.array_equal(shown(page), pgfrs.decode(stream))
+    page.problems.clear()
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_file_that_is_gone_for_a_while(page: browser.Page, tmp_path: Path, stream: bytes, follow: bool) -> None:
+    """The same one comes back; without being followed it is missed when something is asked."""
+    path = tmp_path / "gone.pgfr"
+    path.write_bytes(stream)
+    with serving(path) as address:
+        page.open(address)
+        if not follow:
+            press(page, "Follow")
+        path.rename(tmp_path / "elsewhere")
+        page.evaluate("pgfrs.stream.go(2000)")
+        assert until(page, "!pgfrs.byId('error').hidden")
+        assert text(page, "error") == f"nothing at {path}"
+        assert np.array_equal(shown(page), pgfrs.decode(stream)), "what was there is still shown"
+        (tmp_path / "elsewhere").rename(path)
+        assert until(page, "pgfrs.byId('error').hidden")
+        assert np.array_equal(shown(page), pgfrs.decode(stream[:2000]))
+    page.problems.clear()
+
+
+def test_a_server_that_is_gone_for_a_while(page: browser.Page, tmp_path: Path, stream: bytes) -> None:
+    path = tmp_path / "cat.pgfr"
+    path.write_bytes(stream)
+    with serving(path) as address:
+        page.open(address)
+    assert until(page, "!pgfrs.byId('error').hidden")
+    assert text(page, "error") == "pgfrs view does not answer"
+    with serving(path, port=int(address.rstrip("/").rpartition(":")[2])):
+        assert until(page, "pgfrs.byId('error').hidden")
+    page.call("Page.navigate", url="about:blank")
+    page.problems.clear()
+
+
+def test_an_empty_file(page: browser.Page, tmp_path: Path, stream: bytes) -> None:
+    """There is nothing to damage, and what is written then is followed."""
+    path = tmp_path / "empty.pgfr"
+    path.write_bytes(stream)
+    with serving(path) as address:
+        path.write_bytes(b"")
+        page.open(address)
+        assert text(page, "state") == "0 of 0 bytes" and "no header" in page.evaluate("pgfrs.stream.words()")
+        strip, close, width = places(page)
+        for row in (strip, close):
+            page.mouse("mousePressed", width / 2, row, button="left", clickCount=1, modifiers=8)
+            page.mouse("mouseReleased", width / 2, row, button="left", clickCount=1, modifiers=8)
+            page.settle()
+        assert stream_state(page)["damage"] == [] and text(page, "error") == ""
+        path.write_bytes(stream)
+        assert until(page, f"pgfrs.stream.cursor === {len(stream)}")
+        assert np.array_equal(shown(page), pgfrs.decode(stream))
+    assert page.problems == []
+
+
+def test_reloading_goes_along_with_the_end(page: browser.Page, tmp_path: Path, stream: bytes) -> None:
+    """The address names the last byte there was; who went along with the end still does."""
+    path = tmp_path / "growing.pgfr"
+    path.write_bytes(stream[:1500])
+    with serving(path) as address:
+        page.open(address)
+        assert "bytes=1500" in page.evaluate("location.hash")
+        path.write_bytes(stream)
+        page.call("Page.reload")
+        page.settle()
+        assert stream_state(page)["cursor"] == len(stream)
+        page.evaluate("pgfrs.stream.go(1000)")
+        page.settle()
+        page.call("Page.reload")
+        page.settle()
+        assert stream_state(page)["cursor"] == 1000
+    assert page.problems == []
+
+
+def in_mode(page: browser.Page) -> str:
+    script = "(o) => Boolean(o) && document.body.contains(o.canvas)"
+    bytes_shown, zoom_shown = (page.evaluate(f"({script})(pgfrs.{name})") for name in ("stream", "view"))
+    assert bytes_shown != zoom_shown
+    return "bytes" if bytes_shown else "zoom"
+
+
+def test_to_zoom_and_back(page: browser.Page, tmp_path: Path, stream: bytes) -> None:
+    """Also where there is one picture, and so nothing to choose."""
+    path = tmp_path / "cat.pgfr"
+    path.write_bytes(stream)
+    with serving(path) as address:
+        page.open(address)
+        page.evaluate("pgfrs.stream.go(1234)")
+        page.settle()
+        assert page.evaluate("getComputedStyle(pgfrs.byId('picture')).display") == "none"
+        press(page, "Zoom")
+        assert in_mode(page) == "zoom" and "256 × 256, rgb, pgfr" in text(page, "facts")
+        page.call("Page.reload")
+        page.settle()
+        assert in_mode(page) == "zoom", "reloading stays there"
+        press(page, "Bytes")
+        assert in_mode(page) == "bytes" and stream_state(page)["cursor"] == len(stream)
+        labels = page.evaluate("[...document.querySelectorAll('#tools button')].map(b => b.textContent)")
+        assert labels == ["Mend", "Confidence", "Follow", "Zoom"]
+        # The browser's own ways back.
+        page.evaluate("history.back()")
+        assert until(page, "document.body.contains(pgfrs.view.canvas)") and in_mode(page) == "zoom"
+        page.evaluate("history.back()")
+        assert until(page, "document.body.contains(pgfrs.stream.canvas)") and in_mode(page) == "bytes"
+        assert stream_state(page)["cursor"] == 1234
+    assert page.problems == []
+
+
+def test_zoom_has_no_way_to_bytes_that_are_not_there(page: browser.Page, address: str) -> None:
+    page.open(f"{address}#picture=2&mode=bytes")
+    labels = page.evaluate("[...document.querySelectorAll('#tools button')].map(b => b.textContent)")
+    assert in_mode(page) == "zoom" and "Bytes" not in labels
+
+
+def test_zoom_shows_the_file_as_it_is_now(page: browser.Page, tmp_path: Path, stream: bytes, other: bytes) -> None:
+    """Not as it was when it was opened: as --wait opens it, there is hardly more than a header."""
+    path = tmp_path / "growing.pgfr"
+    path.write_bytes(stream[:60])
+
+    def differs(data: bytes) -> float:
+        """From the picture in the middle of the canvas, at a pixel a pixel."""
+        box = page.evaluate("(b => [b.x + b.width / 2, b.y + b.height / 2])(pgfrs.view.canvas.getBoundingClientRect())")
+        screen, pixels = page.screenshot().astype(int), pgfrs.decode(data)
+        left, top = int(box[0]) - 128, int(box[1]) - 128
+        shifts = [(dx, dy) for dx in (0, 1) for dy in (0, 1)]  # half pixels of odd sizes
+        windows = [screen[top + dy : top + dy + 256, left + dx : left + dx + 256] for dx, dy in shifts]
+        return min(float(np.abs(window - pixels).mean()) for window in windows)
+
+    with serving(path) as address:
+        page.open(address)
+        path.write_bytes(stream)
+        assert until(page, f"pgfrs.stream.bytes.length === {len(stream)}")
+        press(page, "Zoom")
+        assert f"{len(stream):,} bytes" in text(page, "facts")
+        assert differs(stream) < 1
+        # While zoomed: what comes into view is of the new file, so everything else has to be too.
+        path.write_bytes(other)
+        page.evaluate("pgfrs.view.tiles.ready.clear(); pgfrs.view.redraw()")
+        assert until(page, f"pgfrs.byId('facts').textContent.includes('{len(other):,} bytes')")
+        assert differs(other) < 1 < differs(stream)
     assert page.problems == []
 
 

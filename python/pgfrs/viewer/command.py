@@ -8,12 +8,11 @@ import threading
 import time
 import webbrowser
 from collections.abc import Sequence
-from pathlib import Path
 
 import pgfrs
 from pgfrs.viewer.server import Viewer
 from pgfrs.viewer.streams import Streams
-from pgfrs.viewer.tiles import TiledPictures
+from pgfrs.viewer.tiles import TiledPictures, is_local
 
 __all__ = ["main"]
 
@@ -37,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.wait:
             for name in options.files:
-                _wait_for(Path(name))
+                _wait_for(name)
         Streams(options.files).add_to(viewer)
         TiledPictures(options.files).add_to(viewer)
         address = viewer.start(options.port)
-    except (pgfrs.PgfError, OSError, ImportError, OverflowError) as error:
+    except (pgfrs.PgfError, OSError, ImportError, OverflowError, ValueError) as error:
         print(f"pgfrs view: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -56,12 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _wait_for(path: Path) -> None:
-    """Return when the header of a file is there; addresses elsewhere are not waited for."""
-    while "://" not in str(path):
+def _wait_for(address: str) -> None:
+    """Return when the header of a file is there, user data and all; addresses elsewhere are not waited for."""
+    while is_local(address):
         try:
-            with path.open("rb") as file:
-                pgfrs.read_info(file.read(4096))
+            # Only opening knows how far a header goes.
+            pgfrs.open(address).close()
             return
         except (FileNotFoundError, pgfrs.TruncatedError):
             time.sleep(LOOK_S)

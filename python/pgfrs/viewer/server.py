@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import importlib.resources
 import json
 import re
+import socket
 import threading
 import urllib.parse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-__all__ = ["Answer", "NotThere", "Query", "Viewer"]
+import pgfrs
+
+__all__ = ["Answer", "Changed", "NotThere", "Query", "Viewer"]
 
 Query = dict[str, str]
 """The arguments of an address; the last of each name counts."""
@@ -21,10 +25,11 @@ Query = dict[str, str]
 
 @dataclass(frozen=True)
 class Answer:
-    """A body with its type."""
+    """A body with its type and further headers."""
 
     body: bytes
     kind: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_json(cls, value: Any) -> Answer:
@@ -36,8 +41,15 @@ class NotThere(LookupError):
     """An address behind which nothing is."""
 
 
+class Changed(Exception):
+    """A file is no longer the one that a page asks about."""
+
+
 Handler = Callable[[tuple[str, ...], Query], Answer]
 """Answers a request: the groups of the route's pattern, the arguments. ``ValueError`` says what is wrong with them."""
+
+_THIS_MACHINE = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]+)?", re.IGNORECASE)
+"""Hosts that are answered. Browsers leave out port 80, and a tunnel may lead here from any port."""
 
 
 class Viewer:
@@ -77,6 +89,7 @@ class Viewer:
         if self._server:
             self._server.shutdown()
             self._server.server_close()
+            self._server.hang_up()
             self._server = None
 
     def answer(self, address: str) -> Answer:
@@ -115,6 +128,25 @@ class _Server(http.server.ThreadingHTTPServer):
     def __init__(self, viewer: Viewer, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.viewer = viewer
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End the connections that browsers keep: they would go on being answered."""
+        with self._lock:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Browsers hang up whenever they like; that is no error."""
@@ -125,19 +157,26 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        # Answers may fail as connections to elsewhere do: only what fails while sending is the browser hanging up.
+        self._send(*self._answer())
+
+    def _answer(self) -> tuple[HTTPStatus, Answer]:
         # A page from elsewhere whose name leads here must not read what is shown.
-        if (self.headers.get("Host") or "").rpartition(":")[0] not in ("127.0.0.1", "localhost"):
-            self._send(HTTPStatus.FORBIDDEN, Answer(b"not for other hosts", "text/plain"))
-            return
+        if not _THIS_MACHINE.fullmatch(self.headers.get("Host") or ""):
+            return _words(HTTPStatus.FORBIDDEN, "not for other hosts")
         try:
-            self._send(HTTPStatus.OK, self.server.viewer.answer(self.path))
+            return HTTPStatus.OK, self.server.viewer.answer(self.path)
         except NotThere as error:
-            self._send(HTTPStatus.NOT_FOUND, Answer(f"nothing at {error}".encode(), "text/plain; charset=utf-8"))
-        except (ValueError, KeyError, NotImplementedError) as error:
-            self._send(HTTPStatus.BAD_REQUEST, Answer(str(error).encode(), "text/plain; charset=utf-8"))
+            return _words(HTTPStatus.NOT_FOUND, f"nothing at {error}")
+        except Changed as error:
+            return _words(HTTPStatus.CONFLICT, str(error))
+        except (ValueError, KeyError, NotImplementedError, pgfrs.PgfError) as error:
+            return _words(HTTPStatus.BAD_REQUEST, str(error))
         except OSError as error:
-            if not isinstance(error, ConnectionError):
-                self._send(HTTPStatus.BAD_GATEWAY, Answer(str(error).encode(), "text/plain; charset=utf-8"))
+            return _words(HTTPStatus.BAD_GATEWAY, str(error))
+        except Exception as error:
+            # The page has to hear of anything else too: a connection that just ends says nothing.
+            return _words(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
 
     def _send(self, status: HTTPStatus, answer: Answer) -> None:
         self.send_response(status)
@@ -145,8 +184,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer.body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+def _words(status: HTTPStatus, text: str) -> tuple[HTTPStatus, Answer]:
+    # Names of files need not be text: what is not is shown as question marks.
+    return status, Answer(text.encode(errors="replace"), "text/plain; charset=utf-8")

@@ -14,12 +14,19 @@
   class Stream {
     constructor(picture, number) {
       Object.assign(this, { picture, number, bytes: new Uint8Array(0), segments: [], damage: new Set(), cursor: 0 });
+      this.have = "0.0"; // the server's name for these bytes
+      const place = pgfrs.place();
+      const end = !place.has("bytes") || (history.state && history.state.end);
+      this.wish = end ? Infinity : Number(place.get("bytes")) || 0; // where the cursor goes once the bytes are there
+      this.known = false;
+      this.lost = true; // whether to look at the file even if it is not followed
       this.follow = true;
       this.overlay = false;
       this.state = null;
       this.bitmap = null;
       this.busy = false;
       this.wanted = false;
+      this.outdated = false; // whether the picture is of bytes that are gone
       this.renders = 0;
       this.closed = false;
       this.canvas = document.createElement("canvas");
@@ -35,59 +42,69 @@
       this.observer = new ResizeObserver(() => this.draw());
       this.observer.observe(stage);
       document.body.dataset.settled = "false";
-      this.start().catch((error) => pgfrs.say(error.message));
+      this.look();
+      this.timer = setInterval(() => this.look(), POLL);
       this.canvas.focus();
     }
 
-    async start() {
-      await this.grow();
-      this.cursor = this.bytes.length;
-      const hash = new URLSearchParams(location.hash.slice(1));
-      if (hash.has("bytes") && Number(hash.get("picture") || 0) === this.number) {
-        this.cursor = Math.min(Number(hash.get("bytes")) || 0, this.bytes.length);
-      }
-      this.ask();
-      this.timer = setInterval(() => this.look(), POLL);
-    }
-
-    // Fetches what the file has gained; says whether it has.
+    // Fetches what the file has gained, or all of it if it no longer begins with the bytes that are here: then it was
+    // written anew. Says whether anything has changed.
     async grow() {
-      const answer = await fetch(`streams/${this.number}?from=${this.bytes.length}`);
-      if (!answer.ok) throw new Error(await answer.text());
+      const answer = await pgfrs.get(`streams/${this.number}?have=${this.have}`);
       const more = new Uint8Array(await answer.arrayBuffer());
-      if (more.length === 0) return false;
-      const all = new Uint8Array(this.bytes.length + more.length);
-      all.set(this.bytes);
-      all.set(more, this.bytes.length);
-      this.bytes = all;
-      const segments = await fetch(`streams/${this.number}/segments`);
-      this.segments = segments.ok ? await segments.json() : [];
+      const from = Number(answer.headers.get("Pgfrs-From"));
+      const have = answer.headers.get("Pgfrs-Have");
+      const anew = from < this.bytes.length;
+      if (more.length === 0 && !anew) return false;
+      const segments = await this.segmentsOf(have);
+      const all = new Uint8Array(from + more.length);
+      all.set(this.bytes.subarray(0, from));
+      all.set(more, from);
+      Object.assign(this, { bytes: all, have, segments });
+      if (anew) {
+        this.damage.clear();
+        this.outdated = true;
+      }
+      if (!this.known && this.wish >= all.length) this.wish = Infinity;
+      this.known = true;
+      this.cursor = Math.min(this.wish, all.length);
       return true;
     }
 
-    async look() {
-      if (!this.follow || this.looking || this.closed) return;
-      this.looking = true;
-      const atEnd = this.cursor === this.bytes.length;
+    async segmentsOf(have) {
       try {
-        if (await this.grow()) {
-          if (atEnd) this.cursor = this.bytes.length;
+        return await (await pgfrs.get(`streams/${this.number}/segments?have=${have}`)).json();
+      } catch (error) {
+        if (error.status === 400) return []; // no stream, whatever it is
+        throw error;
+      }
+    }
+
+    async look() {
+      if (this.looking || this.closed || !(this.follow || this.lost)) return;
+      this.looking = true;
+      try {
+        if (await this.grow() || this.lost) {
+          this.lost = false;
           this.ask();
         }
       } catch (error) {
-        pgfrs.say(error.message);
+        this.fail(error);
+        if (!this.busy) document.body.dataset.settled = "true";
       }
       this.looking = false;
     }
 
+    // What may pass, as a file that is gone for a while, is looked for again.
+    fail(error) {
+      if (this.closed) return;
+      this.lost ||= pgfrs.passes(error);
+      // That the file has been written anew needs no words: the next look sees it.
+      if (error.status !== 409) pgfrs.say(error.message);
+    }
+
     tools() {
-      const button = (text, title, act) => {
-        const b = document.createElement("button");
-        b.textContent = text;
-        b.title = title;
-        b.addEventListener("click", () => { act(); this.canvas.focus(); });
-        return b;
-      };
+      const button = (text, title, act) => pgfrs.button(text, title, () => { act(); this.canvas.focus(); });
       const toggle = (text, title, name) => {
         const show = (b) => { b.style.opacity = this[name] ? 1 : 0.5; };
         const b = button(text, title, () => { this[name] = !this[name]; show(b); this.draw(); });
@@ -97,11 +114,7 @@
       pgfrs.byId("tools").append(
         button("Mend", "Undo all damage (m)", () => this.mend()),
         toggle("Confidence", "Tint what is not known yet (c)", "overlay"),
-        toggle("Follow", "Go along with a file that is being written", "follow"),
-        button("Zoom", "Pan and zoom the whole picture", () => {
-          location.hash = `picture=${this.number}&mode=zoom`;
-          pgfrs.byId("picture").dispatchEvent(new Event("change"));
-        }));
+        toggle("Follow", "Go along with a file that is being written", "follow"));
     }
 
     // Where things are on the canvas, in CSS pixels.
@@ -162,6 +175,7 @@
 
     go(at) {
       this.cursor = Math.min(Math.max(0, at), this.bytes.length);
+      this.wish = this.cursor === this.bytes.length ? Infinity : this.cursor;
       this.ask();
     }
 
@@ -174,6 +188,7 @@
 
     // Damages a byte, or mends it again.
     hit(at) {
+      if (at < 0) return; // there are none yet
       if (!this.damage.delete(at)) this.damage.add(at);
       this.ask();
     }
@@ -194,25 +209,31 @@
         this.wanted = false;
         const damage = [...this.damage].filter((at) => at < this.cursor).join(".");
         try {
-          const answer = await fetch(`streams/${this.number}/state?bytes=${this.cursor}&damage=${damage}`);
-          if (!answer.ok) throw new Error(await answer.text());
-          const state = await answer.json();
+          const { have } = this;
+          const address = `streams/${this.number}/state?have=${have}&bytes=${this.cursor}&damage=${damage}`;
+          const state = await (await pgfrs.get(address)).json();
           const bitmap = state.picture ? await this.decode(state.picture) : null;
-          if (this.bitmap) this.bitmap.close();
-          this.bitmap = bitmap;
-          this.state = state;
+          if (this.closed) break;
+          this.show(state, bitmap);
           this.renders += 1;
-          pgfrs.say("");
+          this.outdated &&= have !== this.have;
+          if (!this.lost) pgfrs.say("");
         } catch (error) {
-          pgfrs.say(error.message);
+          if (this.outdated) this.show(null, null);
+          this.fail(error);
         }
         this.draw();
       }
       this.busy = false;
       if (this.closed) return;
-      const hash = new URLSearchParams({ picture: this.number, bytes: this.cursor });
-      history.replaceState(null, "", "#" + hash);
+      // Where the cursor goes along with the end, it still does after reloading.
+      pgfrs.note({ bytes: this.cursor }, { end: this.wish === Infinity });
       document.body.dataset.settled = "true";
+    }
+
+    show(state, bitmap) {
+      if (this.bitmap) this.bitmap.close();
+      Object.assign(this, { state, bitmap });
     }
 
     async decode(text) {
@@ -244,6 +265,7 @@
     }
 
     draw() {
+      if (this.closed) return;
       const ratio = devicePixelRatio;
       const { canvas, context } = this;
       const { width, height, close, strip, stage } = this.layout();
@@ -366,13 +388,13 @@
   }
 
   pgfrs.modes.push({
-    shows(picture) {
-      const zoom = new URLSearchParams(location.hash.slice(1)).get("mode") === "zoom";
-      return picture.format === "pgfr" && !picture.name.includes("://") && !zoom;
-    },
+    name: "bytes",
+    label: "Bytes",
+    title: "Go along the stream byte by byte",
+    shows: (picture) => picture.format === "pgfr" && picture.local,
     open(picture, number) {
       pgfrs.stream = new Stream(picture, number);
-      return () => pgfrs.stream.close();
+      return pgfrs.stream;
     },
   });
 })();

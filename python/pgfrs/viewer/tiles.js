@@ -3,14 +3,19 @@
 (() => {
   const MOST_TILES = 600; // decoded tiles kept, 256 KiB each
   const MOST_REQUESTS = 6;
+  const CHANGED = 300; // milliseconds until a file that has changed is looked at again
+  const FAILED = 2000; // milliseconds until what failed is tried again
   const ease = (t) => 1 - (1 - t) ** 3;
 
   class Tiles {
     constructor(picture, number, side, changed) {
       Object.assign(this, { picture, number, side, changed });
       this.ready = new Map(); // key -> ImageBitmap, least recently used first
+      this.stale = new Map(); // the same of a file that has changed, until newer ones are there
       this.loading = new Map(); // key -> AbortController
-      this.failed = new Set();
+      this.failed = new Map(); // key -> whether trying again may help
+      this.mixed = false; // whether tiles of another state of the file came
+      this.timer = null;
       this.wanted = [];
       this.loaded = 0;
     }
@@ -26,15 +31,23 @@
         this.ready.delete(key);
         this.ready.set(key, tile);
       }
-      return tile;
+      return tile || this.stale.get(key);
     }
 
     // What the screen wants now, most wanted first; what is no longer wanted is given up.
     want(tiles) {
       this.wanted = tiles.filter((t) => !this.ready.has(t.key) && !this.failed.has(t.key));
       const keys = new Set(this.wanted.map((t) => t.key));
-      for (const [key, controller] of this.loading) if (!keys.has(key)) controller.abort();
+      this.abort((key) => !keys.has(key));
       this.pump();
+    }
+
+    abort(which) {
+      for (const [key, controller] of [...this.loading]) {
+        if (!which(key)) continue;
+        controller.abort();
+        this.loading.delete(key);
+      }
     }
 
     get settled() {
@@ -54,20 +67,25 @@
       this.loading.set(tile.key, controller);
       try {
         const address = `pictures/${this.number}/tile?level=${tile.level}&column=${tile.column}&row=${tile.row}`;
-        const answer = await fetch(address, { signal: controller.signal });
-        if (!answer.ok) throw new Error(await answer.text());
-        this.ready.set(tile.key, await createImageBitmap(await answer.blob()));
+        const answer = await pgfrs.get(address, { signal: controller.signal });
+        const bitmap = await createImageBitmap(await answer.blob());
+        if (controller.signal.aborted) { bitmap.close(); return; }
+        this.ready.set(tile.key, bitmap);
         this.loaded += 1;
+        if (answer.headers.get("Pgfrs-Version") !== this.picture.version) {
+          this.mixed = true;
+          this.lookIn(CHANGED);
+        } else if (this.failed.size === 0) pgfrs.say("");
         while (this.ready.size > MOST_TILES) {
           const [oldest, bitmap] = this.ready.entries().next().value;
           this.ready.delete(oldest);
           bitmap.close();
         }
       } catch (error) {
-        if (error.name !== "AbortError") {
-          this.failed.add(tile.key);
-          pgfrs.say(error.message);
-        }
+        if (controller.signal.aborted) return;
+        this.failed.set(tile.key, pgfrs.passes(error));
+        pgfrs.say(error.message);
+        this.lookIn(FAILED);
       }
       this.loading.delete(tile.key);
       this.wanted = this.wanted.filter((t) => t.key !== tile.key);
@@ -75,8 +93,51 @@
       this.changed();
     }
 
+    lookIn(milliseconds) {
+      if (this.timer === null) this.timer = setTimeout(() => this.look(), milliseconds);
+    }
+
+    // Goes on with the file as it is now, tries again what failed.
+    async look() {
+      try {
+        await pgfrs.refresh(this.mixed);
+      } catch (error) {
+        if (this.timer !== null) pgfrs.say(error.message);
+      }
+      if (this.timer === null) return; // closed, or begun anew
+      this.timer = null;
+      if (this.mixed) this.lookIn(FAILED); // it could not look
+      for (const [key, again] of this.failed) if (again) this.failed.delete(key);
+      this.changed();
+    }
+
+    // The file has changed: old tiles are shown until new ones are there.
+    renew(picture) {
+      this.picture = picture;
+      this.stop();
+      for (const [key, bitmap] of this.ready) {
+        if (this.stale.has(key)) this.stale.get(key).close();
+        this.stale.set(key, bitmap);
+      }
+      this.ready.clear();
+      this.failed.clear();
+      this.mixed = false;
+    }
+
+    stop() {
+      clearTimeout(this.timer);
+      this.timer = null;
+      this.abort(() => true);
+    }
+
+    forget() {
+      for (const bitmap of this.stale.values()) bitmap.close();
+      this.stale.clear();
+    }
+
     close() {
-      for (const controller of this.loading.values()) controller.abort();
+      this.stop();
+      this.forget();
       for (const bitmap of this.ready.values()) bitmap.close();
       this.ready.clear();
       this.wanted = [];
@@ -113,13 +174,7 @@
     }
 
     tools() {
-      const button = (text, title, act) => {
-        const b = document.createElement("button");
-        b.textContent = text;
-        b.title = title;
-        b.addEventListener("click", () => { act(); this.canvas.focus(); });
-        return b;
-      };
+      const button = (text, title, act) => pgfrs.button(text, title, () => { act(); this.canvas.focus(); });
       pgfrs.byId("tools").append(
         button("Fit", "All of the picture (0)", () => this.fit()),
         button("1:1", "A pixel a pixel (1)", () => this.zoomTo(1 / devicePixelRatio)),
@@ -193,18 +248,17 @@
     }
 
     fromAddress() {
-      const hash = new URLSearchParams(location.hash.slice(1));
-      if (!hash.has("scale") || Number(hash.get("picture") || 0) !== this.number) return false;
-      this.x = Number(hash.get("x"));
-      this.y = Number(hash.get("y"));
-      this.scale = Number(hash.get("scale"));
+      const place = pgfrs.place();
+      if (!place.has("scale")) return false;
+      this.x = Number(place.get("x"));
+      this.y = Number(place.get("y"));
+      this.scale = this.bounded(Number(place.get("scale")));
       this.redraw();
       return true;
     }
 
     toAddress() {
-      const hash = `picture=${this.number}&x=${this.x.toFixed(2)}&y=${this.y.toFixed(2)}&scale=${this.scale.toPrecision(6)}`;
-      history.replaceState(null, "", "#" + hash);
+      pgfrs.note({ x: this.x.toFixed(2), y: this.y.toFixed(2), scale: this.scale.toPrecision(6) });
     }
 
     goal() {
@@ -274,7 +328,8 @@
     }
 
     draw() {
-      if (!(this.x === this.x && this.scale > 0)) { this.fit(); return; }
+      if (this.closed) return;
+      if (!(this.x === this.x && this.y === this.y && this.scale > 0)) { this.fit(); return; }
       this.x = Math.min(Math.max(this.x, 0), this.width);
       this.y = Math.min(Math.max(this.y, 0), this.height);
       const { canvas, context } = this;
@@ -303,6 +358,7 @@
         }
       }
       this.frames += 1;
+      if (this.tiles.settled) this.tiles.forget();
       const settled = this.tiles.settled && !this.motion;
       document.body.dataset.settled = String(settled);
       pgfrs.byId("state").textContent = `${(100 * scale).toPrecision(3)} %, level ${level}`;
@@ -310,7 +366,16 @@
       else if (settled) this.toAddress();
     }
 
+    // Goes on with a file that has changed, if its picture has the same size.
+    renew(picture) {
+      if (String(picture.levels) !== String(this.levels)) return false;
+      this.tiles.renew(picture);
+      this.redraw();
+      return true;
+    }
+
     close() {
+      this.closed = true;
       this.observer.disconnect();
       this.tiles.close();
       this.canvas.remove();
@@ -318,10 +383,13 @@
   }
 
   pgfrs.modes.push({
+    name: "zoom",
+    label: "Zoom",
+    title: "Pan and zoom the whole picture",
     shows: () => true,
     open(picture, number, page) {
       pgfrs.view = new View(picture, number, page);
-      return () => pgfrs.view.close();
+      return pgfrs.view;
     },
   });
 })();

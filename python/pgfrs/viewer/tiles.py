@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import threading
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +17,9 @@ from numpy.typing import NDArray
 
 import pgfrs
 from pgfrs.lazy import LazyImage
-from pgfrs.viewer.server import Answer, NotThere, Query, Viewer
+from pgfrs.viewer.server import Answer, Changed, NotThere, Query, Viewer
 
-__all__ = ["TILE", "TiledPictures", "to_png"]
+__all__ = ["TILE", "TiledPictures", "is_local", "to_png", "version_of"]
 
 TILE = 256
 """Pixels of a tile's side, at its level."""
@@ -23,15 +27,35 @@ TILE = 256
 _AS_THEY_ARE = {"gray", "rgb", "rgba"}
 
 
+def is_local(address: str) -> bool:
+    """Whether an address is a file of this machine, as :func:`pgfrs.open` sees it."""
+    return "://" not in address and "::" not in address
+
+
+def version_of(path: str | os.PathLike[str]) -> str:
+    """What changes whenever a file does.
+
+    Raises:
+        OSError: it is not there.
+    """
+    status = os.stat(path)
+    return f"{status.st_dev:x}.{status.st_ino:x}.{status.st_size:x}.{status.st_mtime_ns:x}.{status.st_ctime_ns:x}"
+
+
 class TiledPictures:
     """Opened pictures and the routes by which the page gets them.
 
-    ``pictures`` is a list of them, ``pictures/N/tile?level=K&column=X&row=Y`` a tile as PNG.
+    ``pictures`` is a list of them, ``pictures/N/tile?level=K&column=X&row=Y`` a tile as PNG. A file that has changed is
+    opened again; the header ``Pgfrs-Version`` of a tile is that of the list which describes the picture it is of.
     """
 
     def __init__(self, addresses: Sequence[str]) -> None:
-        self.pictures = [pgfrs.open(address) for address in addresses]
-        self._names = list(addresses)
+        self._sources = [_Source(address) for address in addresses]
+
+    @property
+    def pictures(self) -> list[LazyImage]:
+        """The pictures as they were last opened."""
+        return [source.opened.picture for source in self._sources]
 
     def add_to(self, viewer: Viewer) -> None:
         """Make these a part of a page."""
@@ -40,36 +64,101 @@ class TiledPictures:
         viewer.script("tiles.js")
 
     def _list(self, _: Sequence[str], __: Query) -> Answer:
-        return Answer.of_json({"tile": TILE, "pictures": [self._describe(i) for i in range(len(self.pictures))]})
+        return Answer.of_json({"tile": TILE, "pictures": [self._describe(source) for source in self._sources]})
 
-    def _describe(self, number: int) -> dict[str, Any]:
-        picture = self.pictures[number]
-        info = picture.info
-        return {
-            "name": self._names[number],
-            "format": info.format,
-            "mode": info.mode,
-            "quality": info.quality,
-            "roi": info.roi,
-            "bytes": picture.size,
-            "levels": picture.levels,
-        }
+    def _describe(self, source: _Source) -> dict[str, Any]:
+        # Where a file has no header any more, what it was is still known, and tiles say what is wrong.
+        with source.use(or_what_it_was=True) as opened:
+            picture = opened.picture
+            info = picture.info
+            return {
+                "name": source.address,
+                "local": is_local(source.address),
+                "version": opened.version,
+                "format": info.format,
+                "mode": info.mode,
+                "quality": info.quality,
+                "roi": info.roi,
+                "bytes": picture.size,
+                "levels": picture.levels,
+            }
 
     def _tile(self, groups: tuple[str, ...], query: Query) -> Answer:
         number = int(groups[0])
-        if number >= len(self.pictures):
+        if number >= len(self._sources):
             raise NotThere(f"picture {number}")
-        picture = self.pictures[number]
         level, column, row = (int(query[name]) for name in ("level", "column", "row"))
-        if not 0 <= level < len(picture.levels):
-            raise ValueError(f"level={level}: the picture has levels 0 to {len(picture.levels) - 1}")
-        side = TILE << level
-        left, top = column * side, row * side
-        width, height = picture.levels[0]
-        if not (0 <= left < width and 0 <= top < height):
-            raise ValueError(f"column={column}, row={row}: no tile of level {level} is there")
-        region = (left, top, min(left + side, width), min(top + side, height))
-        return Answer(to_png(_displayable(picture, level, region)), "image/png")
+        with self._sources[number].use() as opened:
+            picture = opened.picture
+            if not 0 <= level < len(picture.levels):
+                raise ValueError(f"level={level}: the picture has levels 0 to {len(picture.levels) - 1}")
+            side = TILE << level
+            left, top = column * side, row * side
+            width, height = picture.levels[0]
+            if not (0 <= left < width and 0 <= top < height):
+                raise ValueError(f"column={column}, row={row}: no tile of level {level} is there")
+            region = (left, top, min(left + side, width), min(top + side, height))
+            png = to_png(_displayable(picture, level, region))
+            return Answer(png, "image/png", {"Pgfrs-Version": opened.version})
+
+
+@dataclass
+class _Opened:
+    picture: LazyImage
+    version: str
+    users: int = 0
+
+
+class _Source:
+    """A picture that is opened again when its file has changed."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._lock = threading.Lock()
+        self.opened = self._open(self._version())
+
+    @contextmanager
+    def use(self, *, or_what_it_was: bool = False) -> Iterator[_Opened]:
+        """The picture as its file is now; it stays open meanwhile.
+
+        A file that is gone is still there for who has opened it.
+
+        Raises:
+            Changed: the file is another one and cannot be opened, unless ``or_what_it_was`` is wanted then.
+        """
+        with self._lock:
+            try:
+                self._renew()
+            except (pgfrs.PgfError, OSError) as error:
+                if not or_what_it_was:
+                    raise Changed(f"{self.address} has changed: {error}") from error
+            opened = self.opened
+            opened.users += 1
+        try:
+            yield opened
+        finally:
+            with self._lock:
+                opened.users -= 1
+                self._close_unless_needed(opened)
+
+    def _version(self) -> str:
+        return version_of(self.address) if is_local(self.address) else ""
+
+    def _open(self, version: str) -> _Opened:
+        return _Opened(pgfrs.open(self.address), version)
+
+    def _renew(self) -> None:
+        try:
+            version = self._version()
+        except FileNotFoundError:
+            return
+        if version != self.opened.version:
+            before, self.opened = self.opened, self._open(version)
+            self._close_unless_needed(before)
+
+    def _close_unless_needed(self, opened: _Opened) -> None:
+        if opened is not self.opened and not opened.users:
+            opened.picture.close()
 
 
 def _displayable(picture: LazyImage, level: int, region: tuple[int, int, int, int]) -> NDArray[np.uint8]:
