@@ -367,3 +367,16 @@ def test_command_line(tmp_path: Path) -> None:
     run("decode", tmp_path / "t.pgfr", "-o", tmp_path / "t.png")
     run("render-steps", tmp_path / "a.pgfr", "-o", tmp_path / "steps", "--steps", 4)
     assert (tmp_path / "steps" / "contact-sheet.png").exists()
+
+
+def test_refining_by_what_addresses_have_no_room_for() -> None:
+    """A file that says 8 bits may hold coefficients of 24; a stream of short addresses would take them for others."""
+    rng = np.random.default_rng(5)
+    deep = bytearray(
+        pgfrs.encode(rng.integers(-(2**24), 2**24, (64, 64, 1)).astype(np.int32), mode="multichannel", levels=3)
+    )
+    deep[8 + 12] = 1  # the mode: gray
+    assert pgfrs.read_info(bytes(deep)).mode == "gray"
+    stream = pgfrs.encode(rng.integers(0, 256, (64, 64), dtype=np.uint8), format="pgfr", levels=3)
+    with pytest.raises(ValueError, match=r"coefficients of \d+ planes in block \d+: .* room for 16"):
+        pgfrs.refine(stream[:200], bytes(deep), planes=40)

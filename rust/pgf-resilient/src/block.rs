@@ -102,13 +102,55 @@ pub(crate) fn tile_side(picture: &Picture, level: u8) -> usize {
 
 const DETAIL: [Band; 3] = [Band::HL, Band::LH, Band::HH];
 
+/// The finest of the coarsest levels, which share blocks.
+fn merged_level(picture: &Picture) -> u8 {
+    let levels = picture.levels();
+    let most = MERGED_LEVELS - u8::from(picture.bare);
+    let mut merged = levels;
+    while merged >= 2 && levels - merged < most - 1 && tile_side(picture, merged - 1) < SIDE {
+        merged -= 1;
+    }
+    merged
+}
+
 impl Geometry {
+    /// How many parts and blocks a picture has.
+    fn counts(picture: &Picture) -> (u64, u64) {
+        let (levels, merged) = (picture.levels(), merged_level(picture));
+        let (mut parts, mut blocks) = (0, 0);
+        for planes in channel_groups(picture) {
+            let (w, h) = picture.header.plane_size(planes.start);
+            let tiles = |level: u8| {
+                let side = tile_side(picture, level);
+                halved(w, level).div_ceil(side) as u64 * halved(h, level).div_ceil(side) as u64
+            };
+            let (planes, detail) = (planes.len() as u64, DETAIL.len() as u64);
+            let shared = u64::from((levels + 1).saturating_sub(merged.max(1)));
+            parts += tiles(levels) * planes * (1 + detail * shared);
+            blocks += tiles(levels);
+            for level in 1..merged {
+                parts += tiles(level) * planes * detail;
+                blocks += tiles(level);
+            }
+        }
+        (parts, blocks)
+    }
+
+    /// The memory that the geometry of a picture takes.
+    pub fn bytes(picture: &Picture) -> u64 {
+        let (parts, blocks) = Geometry::counts(picture);
+        parts * size_of::<Part>() as u64 + blocks * size_of::<Block>() as u64
+    }
+
     /// # Errors
     /// [`Error::Format`] for a pyramid that the size does not bear.
     pub fn new(picture: &Picture) -> Result<Geometry> {
         let header = &picture.header;
-        let levels = picture.levels();
-        let (mut parts, mut blocks, mut groups) = (Vec::new(), Vec::new(), vec![0]);
+        let (levels, merged) = (picture.levels(), merged_level(picture));
+        let counts = Geometry::counts(picture);
+        let mut parts = Vec::with_capacity(counts.0 as usize);
+        let mut blocks = Vec::with_capacity(counts.1 as usize);
+        let mut groups = vec![0];
         for (g, planes) in channel_groups(picture).into_iter().enumerate() {
             let (w, h) = header.plane_size(planes.start);
             let last = halved(w.min(h), levels.saturating_sub(1));
@@ -120,12 +162,6 @@ impl Geometry {
                 });
             }
             let tile = |level: u8| tile_side(picture, level);
-            // The coarsest levels share blocks.
-            let most = MERGED_LEVELS - u8::from(picture.bare);
-            let mut merged = levels;
-            while merged >= 2 && levels - merged < most - 1 && tile(merged - 1) < SIDE {
-                merged -= 1;
-            }
             let side = tile(levels);
             let (lw, lh) = (halved(w, levels), halved(h, levels));
             for (ty, tx) in (0..lh.div_ceil(side)).flat_map(|y| (0..lw.div_ceil(side)).map(move |x| (y, x))) {
@@ -149,6 +185,7 @@ impl Geometry {
             }
             groups.push(blocks.len());
         }
+        debug_assert_eq!((parts.len() as u64, blocks.len() as u64), counts);
         let most = groups.windows(2).map(|g| g[1] - g[0]).max().unwrap_or(0);
         Ok(Geometry { levels, parts, blocks, groups, digits: digits_for(most) })
     }

@@ -81,6 +81,8 @@ struct Candidates {
     /// Beginnings, the best first.
     firsts: Vec<usize>,
     lower: Vec<usize>,
+    /// Of each plane the first of `lower`.
+    planes: Vec<usize>,
     /// Beginnings differ: only what follows one belongs to it.
     versions: bool,
 }
@@ -91,6 +93,13 @@ impl Candidates {
         let all = segments.iter().map(|s| s.1);
         let mut firsts: Vec<usize> = all.clone().filter(|i| at(*i).address.first).collect();
         let lower: Vec<usize> = all.filter(|i| !at(*i).address.first).collect();
+        // Of each plane the first: there may be any number of segments, but not of planes.
+        let mut planes: Vec<usize> = Vec::new();
+        for &i in &lower {
+            if planes.iter().all(|p| at(*p).address.plane != at(i).address.plane) {
+                planes.push(i);
+            }
+        }
         let content = |i: usize| &contents.data[at(i).content.clone()];
         let mut versions = false;
         if firsts.len() > 1 {
@@ -108,12 +117,12 @@ impl Candidates {
             firsts.sort_by_key(|i| {
                 let a = at(*i).address;
                 let next = a.plane.checked_sub(a.count);
-                (!lower.iter().any(|l| Some(at(*l).address.plane) == next), Reverse(*i))
+                (!planes.iter().any(|l| Some(at(*l).address.plane) == next), Reverse(*i))
             });
             versions = firsts.iter().any(|i| content(*i) != content(firsts[0]));
             firsts.extend(cut);
         }
-        Candidates { block, firsts, lower, versions }
+        Candidates { block, firsts, lower, planes, versions }
     }
 }
 

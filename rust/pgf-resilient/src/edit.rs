@@ -19,8 +19,8 @@ use pgf::{Coefficients, Error, Limits, Rect, Result, Windows};
 /// them changes, but for a last piece that is cut: a whole one comes in its place.
 ///
 /// # Errors
-/// As [`decode`](crate::decode); [`Error::Usage`] if the coefficients are of another size, mode, level or quality, or for a
-/// region that the picture does not have.
+/// As [`decode`](crate::decode); [`Error::Usage`] if the coefficients are of another size, mode, level or quality or larger
+/// than the stream's addresses have room for, or for a region that the picture does not have.
 pub fn refine(
     data: &[u8],
     coefficients: &Coefficients,
@@ -84,6 +84,12 @@ pub fn refine(
         }
         let state = reader.block(block);
         let top = pyramid.load(geometry, &bases, block, &mut tiles);
+        // Short addresses have room for 16 planes (a writer would have chosen the others).
+        if !picture.deep && top > 16 {
+            return Err(Error::Usage(format!(
+                "coefficients of {top} planes in block {block}: the addresses of this stream have room for 16"
+            )));
+        }
         // A beginning that is cut in its first plane must come again.
         let begun = state.low < state.top;
         let known = if begun { state.low } else { top };

@@ -508,7 +508,8 @@ impl Grammar {
             Place::Palette { left, .. } => {
                 *left -= 1;
                 if *left == 0 {
-                    self.next_palette += 1;
+                    // Rules that do not look at numbers let in any number of pieces.
+                    self.next_palette = self.next_palette.saturating_add(1);
                 }
             }
             Place::User { digits: 0, left } => {

@@ -39,7 +39,7 @@ pub use merge::merge;
 pub use picture::{Payload, Picture};
 pub use reader::Fault;
 pub use stream::{
-    DecodeOptions, Extras, Kind, Segment, StreamReport, check, count_segments, decode, decode_into, encode,
+    DecodeOptions, Extras, Kind, Segment, SegmentCount, StreamReport, check, decode, decode_into, encode,
     read_coefficients, read_extras, read_picture, rewrite, segments,
 };
 pub use wanted::{Suggestion, wanted};

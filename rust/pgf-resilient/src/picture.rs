@@ -1,5 +1,7 @@
 //! The picture header: what a stream says about the picture, and the bytes that say it.
 
+use crate::base;
+use crate::block::Geometry;
 use pgf::{Error, Header, MAX_CHANNELS, MAX_LEVELS, Mode, Result, SampleType};
 
 /// Version of the format that this crate writes.
@@ -195,6 +197,16 @@ impl Picture {
         let pixels = self.header.pixels();
         if pixels > limits.max_pixels {
             return Err(Error::Limits { field: "pixels", value: pixels, bound: limits.max_pixels });
+        }
+        // Of thin pictures, which have few levels, base and blocks can take more than the samples.
+        let values = |plane: usize| {
+            let (width, height) = base::size(self, plane);
+            width as u64 * height as u64
+        };
+        let base: u64 = (0..usize::from(self.header.channels)).map(values).sum();
+        let bytes = base * size_of::<Option<u8>>() as u64 + Geometry::bytes(self);
+        if bytes > limits.max_bytes {
+            return Err(Error::Limits { field: "bytes", value: bytes, bound: limits.max_bytes });
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 mod bases;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use crate::base;
@@ -78,18 +78,19 @@ pub(crate) struct Contents<'a> {
 /// The header that most copies agree on, with the number of those.
 pub(crate) fn vote(data: &[u8], pieces: &[Piece]) -> Option<(Picture, usize)> {
     let mut votes: Vec<(Picture, usize, usize)> = Vec::new();
+    // Noise can hold many headers, all different.
+    let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
     for piece in pieces.iter().filter(|p| p.code == code::PICTURE) {
         let rest = piece.rest(data);
         if let Some((picture, length)) = Picture::parse(rest) {
             // A copy that does not end where it should is worth less than one that does.
             let weight = if length == rest.len() || piece.last { 2 } else { 1 };
-            match votes.iter_mut().find(|(p, _, _)| *p == picture) {
-                Some((_, sum, count)) => {
-                    *sum += weight;
-                    *count += 1;
-                }
-                None => votes.push((picture, weight, 1)),
-            }
+            let vote = *known.entry(picture.to_bytes()).or_insert_with(|| {
+                votes.push((picture, 0, 0));
+                votes.len() - 1
+            });
+            votes[vote].1 += weight;
+            votes[vote].2 += 1;
         }
     }
     if votes.is_empty()

@@ -339,9 +339,23 @@ pub fn segments(data: &[u8], limits: &Limits) -> Result<Vec<Segment>> {
         .collect())
 }
 
-/// Segments of planes in a stream by their markers alone, the last perhaps cut.
-pub fn count_segments(data: &[u8]) -> usize {
-    pieces(data).iter().filter(|piece| piece.code >= crate::segment::DETAIL).count()
+/// Counts the segments of planes of a stream by their markers alone while its bytes arrive, the last perhaps cut.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SegmentCount {
+    /// Segments so far.
+    pub count: usize,
+    /// Whether the last byte may begin a marker.
+    open: bool,
+}
+
+impl SegmentCount {
+    /// Takes the next bytes.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.count += usize::from(self.open && (crate::segment::DETAIL..0xFF).contains(byte));
+            self.open = *byte == 0xFF;
+        }
+    }
 }
 
 fn planes_kind(contents: &Contents<'_>, address: &Address, fate: Fate) -> Kind {

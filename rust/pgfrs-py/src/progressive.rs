@@ -7,13 +7,57 @@ use crate::container::{self, Found};
 use crate::errors;
 use crate::info::{DecodeReport, ImageInfo, Progress, PyLimits};
 use pgf::{DecodeOptions, Error, Limits};
+use pgf_resilient::SegmentCount;
 
 /// What the first bytes have told.
 enum State {
     /// Nothing yet.
     Unknown(Vec<u8>),
     Pgf(Box<pgf::ProgressiveDecoder>),
-    Stream(Vec<u8>),
+    Stream(Stream),
+}
+
+/// A stream as far as it has arrived.
+#[derive(Default)]
+struct Stream {
+    data: Vec<u8>,
+    segments: SegmentCount,
+    /// The length from which its header is looked for again; `None` once it was found within the limits.
+    next_look: Option<usize>,
+}
+
+/// Bytes up to which a header is looked for with every chunk; from then on whenever they have doubled, so that data
+/// without one are not read again and again.
+const EARLY: usize = 4096;
+
+impl Stream {
+    fn begin(data: Vec<u8>) -> Stream {
+        let mut segments = SegmentCount::default();
+        segments.feed(&data);
+        Stream { data, segments, next_look: Some(0) }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        self.data.extend_from_slice(bytes);
+        self.segments.feed(bytes);
+    }
+
+    /// Refuses a picture over the limits as soon as its header is there.
+    fn check(&mut self, limits: &Limits) -> pgf::Result<()> {
+        if self.next_look.is_none_or(|length| self.data.len() < length) {
+            return Ok(());
+        }
+        match pgf_resilient::read_picture(&self.data) {
+            Ok(picture) if picture.header.pixels() > limits.max_pixels => {
+                let (value, bound) = (picture.header.pixels(), limits.max_pixels);
+                return Err(Error::Limits { field: "pixels", value, bound });
+            }
+            Ok(_) => self.next_look = None,
+            Err(_) if self.data.len() > EARLY => self.next_look = Some(2 * self.data.len()),
+            Err(_) => {}
+        }
+        Ok(())
+    }
 }
 
 /// Takes a file piece by piece and shows the picture as far as it is known.
@@ -31,19 +75,21 @@ impl ProgressiveDecoder {
     fn take(&mut self, bytes: &[u8]) -> pgf::Result<pgf::Progress> {
         match &mut self.state {
             State::Pgf(decoder) => return decoder.feed(bytes),
-            State::Stream(data) => data.extend_from_slice(bytes),
+            State::Stream(stream) => stream.feed(bytes),
             State::Unknown(data) => {
                 data.extend_from_slice(bytes);
                 // The first byte of a stream is FF, that of a file is P; only a stream bears another.
                 match data.first() {
-                    Some(0xFF) => self.state = State::Stream(std::mem::take(data)),
+                    Some(0xFF) => self.state = State::Stream(Stream::begin(std::mem::take(data))),
                     Some(b'P') => {
                         let mut decoder = Box::new(pgf::ProgressiveDecoder::new(self.limits));
                         let progress = decoder.feed(data);
                         self.state = State::Pgf(decoder);
                         return progress;
                     }
-                    Some(_) if container::is_stream(data) => self.state = State::Stream(std::mem::take(data)),
+                    Some(_) if container::is_stream(data) => {
+                        self.state = State::Stream(Stream::begin(std::mem::take(data)));
+                    }
                     _ => {}
                 }
             }
@@ -58,12 +104,8 @@ impl ProgressiveDecoder {
                 message: format!("{data:02X?}: neither PGF nor a stream begins so", data = &data[..4]),
             });
         }
-        if let State::Stream(data) = &self.state
-            && let Ok(picture) = pgf_resilient::read_picture(data)
-            && picture.header.pixels() > self.limits.max_pixels
-        {
-            let (value, bound) = (picture.header.pixels(), self.limits.max_pixels);
-            return Err(Error::Limits { field: "pixels", value, bound });
+        if let State::Stream(stream) = &mut self.state {
+            stream.check(&self.limits)?;
         }
         Ok(progress)
     }
@@ -72,9 +114,9 @@ impl ProgressiveDecoder {
         match &self.state {
             State::Pgf(decoder) => decoder.progress(),
             State::Unknown(data) => pgf::Progress { bytes_received: data.len(), ..Default::default() },
-            State::Stream(data) => pgf::Progress {
-                bytes_received: data.len(),
-                macroblocks: pgf_resilient::count_segments(data) as u64,
+            State::Stream(stream) => pgf::Progress {
+                bytes_received: stream.data.len(),
+                macroblocks: stream.segments.count as u64,
                 ..Default::default()
             },
         }
@@ -83,15 +125,16 @@ impl ProgressiveDecoder {
     fn data(&self) -> &[u8] {
         match &self.state {
             State::Pgf(decoder) => decoder.data(),
-            State::Unknown(data) | State::Stream(data) => data,
+            State::Unknown(data) => data,
+            State::Stream(stream) => &stream.data,
         }
     }
 
     fn image(&self, level: u8) -> pgf::Result<(pgf::Image, Found)> {
         match &self.state {
             State::Pgf(decoder) => decoder.render(level).map(|(image, report)| (image, Found::Pgf(report))),
-            State::Unknown(data) | State::Stream(data) => {
-                container::decode(data, &DecodeOptions { level, limits: self.limits, ..Default::default() })
+            State::Unknown(_) | State::Stream(_) => {
+                container::decode(self.data(), &DecodeOptions { level, limits: self.limits, ..Default::default() })
             }
         }
     }
@@ -148,7 +191,7 @@ impl ProgressiveDecoder {
         let known = match &self.state {
             State::Unknown(_) => false,
             State::Pgf(decoder) => decoder.header().is_some(),
-            State::Stream(data) => pgf_resilient::read_picture(data).is_ok(),
+            State::Stream(stream) => pgf_resilient::read_picture(&stream.data).is_ok(),
         };
         // What a stream carries along may still arrive, so its info is read anew.
         if known && (self.info.is_none() || matches!(self.state, State::Stream(_))) {

@@ -149,7 +149,9 @@ fn stream_look(trial: &mut Trial<'_>) {
     };
     assert!(picture.header.width > 0 && picture.header.height > 0 && picture.levels() >= picture.header.levels);
     let _ = pgf_resilient::read_extras(&data, &trial.limits());
-    assert!(pgf_resilient::count_segments(&data) <= data.len() / 2);
+    let mut segments = pgf_resilient::SegmentCount::default();
+    segments.feed(&data);
+    assert!(segments.count <= data.len() / 2);
 }
 
 fn stream_read(trial: &mut Trial<'_>) {
@@ -260,13 +262,15 @@ fn stream_chunks(trial: &mut Trial<'_>) {
         let next = positions.advance(*byte).next;
         assert!(rules != Rules::Payload || next != Next::Marker || grammar.is_allowed(0xFF), "no marker behind {at}");
     }
-    let (mut at, mut count) = (0, 0);
+    let (mut at, mut segments) = (0, pgf_resilient::SegmentCount::default());
     while at < data.len() {
+        let before = at;
         at = data.len().min(at + 1 + trial.random.below(data.len().div_ceil(2)));
         let so_far = &data[..at];
-        let segments = pgf_resilient::count_segments(so_far);
-        assert!(segments >= count);
-        count = segments;
+        segments.feed(&data[before..at]);
+        let mut at_once = pgf_resilient::SegmentCount::default();
+        at_once.feed(so_far);
+        assert_eq!(segments.count, at_once.count);
         if let Ok(picture) = pgf_resilient::read_picture(so_far)
             && picture.header.pixels() <= 1 << 15
         {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{BlockReader, Candidates};
 use crate::coder::Fit;
-use crate::segment::{Address, MOST_PLANES, is_possible, parse_address};
+use crate::segment::{Address, MOST_PLANES, is_possible};
 
 /// Suspects that are tried at most for a missing segment.
 const MOST_SUSPECTS: usize = 24;
@@ -15,28 +15,25 @@ impl BlockReader<'_, '_> {
         self.adopted.push(range.clone());
     }
 
-    /// Ranges that may hold a missing segment of a block, and the address that they say, if they say one.
+    /// What may hold a missing segment of a block: the first suspects, and those that say an address in the block.
     #[allow(clippy::type_complexity)]
-    fn suspects(&self) -> Vec<(Range<usize>, Option<(Address, usize)>)> {
-        let contents = self.contents;
-        let suspects = self.survey.get().map_or(&[][..], |s| &s.suspects);
-        let address =
-            |range: &Range<usize>| parse_address(&contents.picture, &contents.geometry, &contents.data[range.clone()]);
-        suspects.iter().map(|range| (range.clone(), address(range))).collect()
+    fn suspects(&self, block: usize) -> (Vec<Range<usize>>, Vec<(Range<usize>, Address, usize)>) {
+        let Some(survey) = self.survey.get() else { return Default::default() };
+        let first = survey.suspects.iter().take(MOST_SUSPECTS).cloned().collect();
+        (first, survey.addressed.get(&block).cloned().unwrap_or_default())
     }
 
     /// Looks among the suspects for the segment of a block that begins with plane `need`; its number of planes.
     pub(super) fn adopt(&mut self, candidates: &Candidates, need: u8) -> Option<u8> {
         let contents = self.contents;
         let parts = contents.geometry.parts_of(candidates.block);
-        let suspects = self.suspects();
-        for (range, address) in &suspects {
+        let (suspects, addressed) = self.suspects(candidates.block);
+        for (range, a, length) in addressed {
             // A whole address that fits needs no further witness.
-            let Some((a, length)) = *address else { continue };
-            if a.block == candidates.block && a.plane == need && !a.first {
+            if a.plane == need && !a.first {
                 let (fit, _) = self.content_of(range.start + length..range.end, parts, a);
                 if matches!(fit, Fit::Exact | Fit::Excess(_)) {
-                    self.take_in(range);
+                    self.take_in(&range);
                     return Some(a.count);
                 }
                 self.rollback(parts, need.into());
@@ -49,7 +46,7 @@ impl BlockReader<'_, '_> {
                 continue;
             }
             let address = Address { block: candidates.block, plane: need, count: need - plane, first: false };
-            for (range, _) in suspects.iter().take(MOST_SUSPECTS) {
+            for range in &suspects {
                 for skip in 1..=(1 + contents.geometry.digits).min(range.len().saturating_sub(1)) {
                     let (fit, _) = self.content_of(range.start + skip..range.end, parts, address);
                     if fit == Fit::Exact {
@@ -72,14 +69,13 @@ impl BlockReader<'_, '_> {
     pub(super) fn adopt_first(&mut self, candidates: &Candidates) -> Option<(usize, usize)> {
         let contents = self.contents;
         let parts = contents.geometry.parts_of(candidates.block);
-        let suspects = self.suspects();
+        let (suspects, addressed) = self.suspects(candidates.block);
         let bounds = |a: Address| (usize::from(a.plane) + 1, usize::from(a.plane) + 1 - usize::from(a.count));
-        for (range, address) in &suspects {
-            let Some((a, length)) = *address else { continue };
-            if a.block == candidates.block && a.first {
+        for (range, a, length) in addressed {
+            if a.first {
                 let (fit, _) = self.content_of(range.start + length..range.end, parts, a);
                 if matches!(fit, Fit::Exact | Fit::Excess(_)) {
-                    self.take_in(range);
+                    self.take_in(&range);
                     return Some(bounds(a));
                 }
                 self.tiles.start(parts.len());
@@ -88,7 +84,7 @@ impl BlockReader<'_, '_> {
         let below = |i: &usize| contents.segments[*i].address.plane;
         let witness = &contents.segments[*candidates.lower.iter().max_by_key(|i| below(i))?];
         let below = witness.address.plane;
-        for (range, _) in suspects.iter().take(MOST_SUSPECTS) {
+        for range in &suspects {
             for count in 1..=MOST_PLANES[0] {
                 let a = Address { block: candidates.block, plane: below.saturating_add(count), count, first: true };
                 if !is_possible(&contents.picture, &contents.geometry, &a) {

@@ -32,7 +32,7 @@ impl BlockReader<'_, '_> {
                 self.fates[i] = Fate::Duplicate;
                 continue;
             }
-            let a = if mending { self.mended(at(i), parts, &candidates.lower) } else { at(i).address };
+            let a = if mending { self.mended(at(i), parts, &candidates.planes) } else { at(i).address };
             let (fit, whole) = self.content_of(at(i).content.clone(), parts, a);
             let open = match fit {
                 Fit::Exact => true,

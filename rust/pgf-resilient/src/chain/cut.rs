@@ -15,7 +15,7 @@ impl BlockReader<'_, '_> {
         let at = |i: usize| &contents.segments[i];
         let mut best = None;
         for &i in cut {
-            let a = if mending { self.mended(at(i), parts, &candidates.lower) } else { at(i).address };
+            let a = if mending { self.mended(at(i), parts, &candidates.planes) } else { at(i).address };
             let (_, whole) = self.content_of(at(i).content.clone(), parts, a);
             self.tiles.start(parts.len());
             best = best.max(Some((whole, at(i).content.len(), i, a)));

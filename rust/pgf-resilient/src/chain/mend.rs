@@ -114,9 +114,11 @@ impl BlockReader<'_, '_> {
     }
 
     /// The address of a beginning, its plane corrected if only that makes the rest of the block go on from it.
-    pub(super) fn mended(&mut self, first: &Found, parts: &[Part], lower: &[usize]) -> Address {
+    ///
+    /// `waiting` holds of each plane of the rest the first segment.
+    pub(super) fn mended(&mut self, first: &Found, parts: &[Part], waiting: &[usize]) -> Address {
         let address = first.address;
-        let planes = || lower.iter().map(|i| self.contents.segments[*i].address.plane);
+        let planes = || waiting.iter().map(|i| self.contents.segments[*i].address.plane);
         let next = address.plane.checked_sub(address.count);
         let Some(below) = planes().max().filter(|_| !planes().any(|plane| Some(plane) == next)) else {
             return address;
@@ -131,7 +133,7 @@ impl BlockReader<'_, '_> {
             let mut sum = 0;
             while let Some(need) = next {
                 let at =
-                    |plane: u8| lower.iter().map(|i| self.contents.segments[*i].address).find(|a| a.plane == plane);
+                    |plane: u8| waiting.iter().map(|i| self.contents.segments[*i].address).find(|a| a.plane == plane);
                 let found = (0..=MOST_PLANES[1]).find_map(|hole| at(need.checked_sub(hole)?));
                 sum += usize::from(found.is_some());
                 next = found.and_then(|a| a.plane.checked_sub(a.count));
@@ -144,7 +146,7 @@ impl BlockReader<'_, '_> {
         let exact = |fit| matches!(fit, Fit::Exact | Fit::Excess(_));
         let (fit, _) = self.content_of(first.content.clone(), parts, other);
         // The segment below bears witness.
-        let witness = lower.iter().copied().find(|i| self.contents.segments[*i].address.plane == below);
+        let witness = waiting.iter().copied().find(|i| self.contents.segments[*i].address.plane == below);
         let agrees = exact(fit)
             && witness.is_some_and(|i| {
                 let witness = &self.contents.segments[i];

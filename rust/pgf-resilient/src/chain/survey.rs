@@ -5,13 +5,15 @@ use std::ops::Range;
 
 use super::{BlockReader, Candidates, End, Fate};
 use crate::reader::Contents;
-use crate::segment::Address;
+use crate::segment::{Address, parse_address};
 
 /// What only damage asks for: where else segments may be, found once by decoding every block as it stands.
 pub(super) struct Survey {
     /// Bytes without a sure address: tails behind the end of a segment, pieces with an impossible address, and segments
     /// that do not fit where they say that they belong.
     pub suspects: Vec<Range<usize>>,
+    /// Those whose bytes begin with an address, by its block, in their order: with the address and its length.
+    pub addressed: HashMap<usize, Vec<(Range<usize>, Address, usize)>>,
     /// Blocks whose damaged segments may be corrected by trial.
     pub correctable: Vec<usize>,
     /// Damaged blocks that other addresses are tried for.
@@ -59,7 +61,14 @@ impl BlockReader<'_, '_> {
         let checked = agreeing * LEAST_AGREEING >= contents.segments.len();
         let correctable = broken.iter().take(MOST_CORRECTED).map(|b| b.1).collect();
         let broken = broken.into_iter().take(MOST_READDRESSED).map(|b| b.1).collect();
-        Survey { suspects, correctable, broken, tops: tops(contents), checked }
+        let mut addressed: HashMap<usize, Vec<(Range<usize>, Address, usize)>> = HashMap::new();
+        for range in &suspects {
+            let bytes = &contents.data[range.clone()];
+            if let Some((address, length)) = parse_address(&contents.picture, &contents.geometry, bytes) {
+                addressed.entry(address.block).or_default().push((range.clone(), address, length));
+            }
+        }
+        Survey { suspects, addressed, correctable, broken, tops: tops(contents), checked }
     }
 
     /// Where blocks like this one begin, as far as the survey knows.

@@ -251,9 +251,9 @@ pub(super) fn read_bases(contents: &mut Contents<'_>, all: &[Piece], base_pieces
             contents.cut_chunks.push(CutChunk { plane, index, bytes: all[piece].bytes.clone() });
         }
         let (width, height) = sizes[claim.plane];
-        let slots: Vec<_> = base::order(width, height)
-            .skip(claim.index * base::CHUNK)
-            .take(values_of((claim.plane, claim.index)))
+        let first = claim.index * base::CHUNK;
+        let slots: Vec<_> = (first..first + values_of((claim.plane, claim.index)))
+            .filter_map(|number| base::position(width, height, number))
             .collect();
         let known = &mut contents.bases[claim.plane];
         // FF is no base value.
