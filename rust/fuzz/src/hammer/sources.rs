@@ -52,12 +52,21 @@ impl Sources {
             (true, Some(vector)) => {
                 let (coefficients, _) = pgf::read_coefficients(&vectors[vector], false, &pgf::Limits::default())
                     .expect("a vector is sound");
-                pgf_resilient::write(&coefficients, &stream_options(random)).expect("any coefficients").into()
+                write(&coefficients, stream_options(random)).into()
             }
             (_, None) => made_of_picture(stream, random).into(),
         };
         Rc::clone(made.entry((stream, key)).or_insert_with(make))
     }
+}
+
+/// A stream of any coefficients: without a budget where user data do not fit into it.
+fn write(coefficients: &pgf::Coefficients, options: pgf_resilient::StreamOptions) -> Vec<u8> {
+    pgf_resilient::write(coefficients, &options).unwrap_or_else(|_| {
+        assert!(options.max_bytes.is_some() && !coefficients.user_data.is_empty(), "{options:?}");
+        let options = pgf_resilient::StreamOptions { max_bytes: None, ..options };
+        pgf_resilient::write(coefficients, &options).expect("any coefficients")
+    })
 }
 
 fn side(random: &mut Random) -> u32 {
