@@ -18,6 +18,7 @@ use crate::planes::{BLOCK_VALUES, Coefficient};
 use crate::report::{Damage, DamageKind, Report};
 use crate::salvage;
 use crate::scan::{Block, Kind, Order, Style, block_counts, block_parts, interleaved, run_is_wanted, scatter};
+use crate::threads::start;
 
 /// What planes are read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -300,23 +301,21 @@ impl<'d> Attempt<'_, 'd> {
             }
         };
         let next = AtomicUsize::new(0);
-        let (send, receive) = sync_channel(2 * self.threads);
+        let threads = self.threads.min(jobs.len());
+        let (send, receive) = sync_channel(2 * threads);
         std::thread::scope(|scope| {
             // The caller's thread puts coefficients in their places and, while there are none, decodes as well.
-            for _ in 1..self.threads.min(jobs.len()) {
-                let (send, next) = (send.clone(), &next);
-                scope.spawn(move || {
-                    let mut coder = BlockDecoder::new();
-                    while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let mut values = vec![T::default(); self.blocks[job.index].values];
-                        let outcome = decode(&mut coder, job, &mut values);
-                        if send.send((job, values, outcome)).is_err() {
-                            break;
-                        }
+            let next = &next;
+            start(scope, threads, move |_| {
+                let mut coder = BlockDecoder::new();
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let mut values = vec![T::default(); self.blocks[job.index].values];
+                    let outcome = decode(&mut coder, job, &mut values);
+                    if send.send((job, values, outcome)).is_err() {
+                        break;
                     }
-                });
-            }
-            drop(send);
+                }
+            });
             let mut coder = BlockDecoder::new();
             let mut values = [T::default(); BLOCK_VALUES];
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
