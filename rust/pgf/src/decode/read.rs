@@ -382,6 +382,16 @@ fn summarise(
     outcomes: &[Option<BlockOutcome>],
 ) {
     let mut first_bad_level: Option<u8> = None;
+    // By start, with the furthest end up to each; what is found here lies in macroblocks of its own.
+    let mut known: Vec<(usize, usize)> = report.damage.iter().map(|d| (d.bytes.start, d.bytes.end)).collect();
+    known.sort_unstable();
+    for i in 1..known.len() {
+        known[i].1 = known[i].1.max(known[i - 1].1);
+    }
+    let is_known = |start, end| match known.partition_point(|(from, _)| *from < end) {
+        0 => false,
+        before => known[before - 1].1 > start,
+    };
     let levels_complete_by = |block: &Block| order.runs_of(&order.groups[block.group]);
     for (index, ((block, place), outcome)) in blocks.iter().zip(places).zip(outcomes).enumerate() {
         if !wanted[index] {
@@ -414,7 +424,7 @@ fn summarise(
         }
         if let (Some(o), Place::Whole { start, end, .. }) = (outcome, place)
             && o.ending == Ending::Broken
-            && !report.damage.iter().any(|d| d.bytes.start < *end && d.bytes.end > *start)
+            && !is_known(*start, *end)
         {
             let at = start + 4 * o.words;
             let message = format!("macroblock {index}: plane {} contradicts itself", o.lowest.saturating_sub(1));
