@@ -17,7 +17,9 @@ use crate::macroblock::{Place, follow};
 use crate::planes::{BLOCK_VALUES, Coefficient};
 use crate::report::{Damage, DamageKind, Report};
 use crate::salvage;
-use crate::scan::{Block, Kind, Order, Style, block_counts, block_parts, interleaved, run_is_wanted, scatter};
+use crate::scan::{
+    Block, Kind, Order, Style, block_counts, block_parts, interleaved, run_is_wanted, scatter, wanted_counts,
+};
 use crate::threads::start;
 
 /// What planes are read for.
@@ -117,10 +119,14 @@ pub(super) fn read_planes<'a>(
     let wanted: Vec<bool> = blocks.iter().map(|b| is_wanted(&order, &layouts, target.level, b)).collect();
     let listed = wanted.iter().filter(|w| **w).count() as u64;
     // All of a level is wanted as often as not; the list ends where the data cannot hold more.
-    report.macroblocks = match block_counts(header, style, target.level).last() {
-        Some(total) if target.whole && target.level < header.levels => *total,
-        _ => listed,
+    let ends = if target.whole && target.level < header.levels {
+        block_counts(header, style, target.level)
+    } else if order.groups.len() >= most || blocks.len() >= most {
+        wanted_counts(header, style, &layouts, target.level)
+    } else {
+        vec![listed]
     };
+    report.macroblocks = ends.last().map_or(listed, |total| *total);
 
     let width = match header.mode.class() {
         Class::Plain16 | Class::Yuv16 | Class::Gray31 | Class::Planes => Width::Wide,
@@ -170,7 +176,7 @@ pub(super) fn read_planes<'a>(
         }
     }
     let (planes, peaks, left_out) = read.expect("decoded above");
-    summarise(&mut report, header, &order, &blocks, &wanted, &places, &outcomes);
+    summarise(&mut report, header, target.level, &ends, &order, &blocks, &wanted, &places, &outcomes);
     finish_report(&mut report, data, strict)?;
     let found = match planes {
         Planes::Narrow(planes) if !left_out.is_empty() => {
@@ -371,10 +377,13 @@ impl<'d> Attempt<'_, 'd> {
     }
 }
 
-/// Counts what was found and names what is missing.
+/// Counts what was found and names what is missing; `ends` says how many macroblocks are needed up to each level.
+#[allow(clippy::too_many_arguments)]
 fn summarise(
     report: &mut Report,
     header: &Header,
+    base: u8,
+    ends: &[u64],
     order: &Order,
     blocks: &[Block],
     wanted: &[bool],
@@ -434,11 +443,13 @@ fn summarise(
     let counted = report.intact + report.partial + report.missing;
     let beyond = report.macroblocks.saturating_sub(counted);
     report.missing += beyond;
-    if beyond > 0 && first_bad_level.is_none() {
-        first_bad_level = Some(1);
+    if beyond > 0 {
+        let complete = ends.partition_point(|end| *end <= counted) as u8;
+        let level = header.levels.saturating_sub(complete).max(1);
+        first_bad_level = Some(first_bad_level.map_or(level, |bad| bad.max(level)));
     }
     report.finest_complete_level = match first_bad_level {
-        None => Some(0),
+        None => Some(base),
         Some(bad) if bad >= header.levels => None,
         Some(bad) => Some(bad),
     };
