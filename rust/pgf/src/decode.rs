@@ -110,10 +110,10 @@ pub fn repair(data: &[u8], limits: &Limits) -> Result<(Vec<u8>, Report)> {
     Ok((write_coefficients(&coefficients)?, report))
 }
 
-/// Turns coefficients into pixels.
+/// Turns coefficients into pixels, which take no more memory than they do: no limits are asked here.
 ///
 /// # Errors
-/// [`Error::Limits`] if the picture is over the default limits.
+/// None for coefficients of this crate's making.
 pub fn synthesise(coefficients: Coefficients) -> Result<Image> {
     let header = coefficients.header;
     let target = Target::new(&header, 0, None)?;
