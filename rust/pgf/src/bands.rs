@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::header::{FileHeader, Header, Limits, Palette, flags};
 use crate::image::{Class, Mode, SampleType, Samples, SamplesMut};
 use crate::rows::{Patch, PatchMut};
+use crate::threads::clamped;
 use crate::wavelet::{Forward, Frame, Inverse};
 
 /// A rectangle of a band, in the width that its planes have.
@@ -309,6 +310,7 @@ impl Synthesis {
             )));
         }
         let peaks = Peaks::of_windows(header, 0, &self.planes, layouts, target);
+        let num_threads = clamped(num_threads);
         if let Some(wanted) = wanted {
             let mut all = vec![0u8; target.width() as usize * target.height() as usize];
             let whole = SamplesMut::U8(&mut all);

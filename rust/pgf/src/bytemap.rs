@@ -7,10 +7,10 @@
 use crate::bitplane::MAX_WORDS;
 use crate::coefficients::{PlaneLayout, Rect, Target};
 use crate::error::{Error, Result};
-use crate::header::{FileHeader, flags};
+use crate::header::{FileHeader, Limits, flags};
 use crate::image::Mode;
 use crate::macroblock::{head_bytes, read_head, tile_header};
-use crate::scan::{Block, Order, Style, block_parts, run_is_wanted};
+use crate::scan::{Block, Group, Order, Run, Style, block_counts, block_parts, run_is_wanted};
 
 /// Where the macroblocks of a file lie, as far as it is known.
 #[derive(Debug, Clone)]
@@ -30,18 +30,38 @@ pub struct ByteMap {
 
 const UNKNOWN: u64 = u64::MAX;
 
+/// What a macroblock takes in a map: its place in the order, its start and its end.
+const BLOCK_BYTES: u64 = (size_of::<Block>() + 16) as u64;
+/// What a tile takes beyond: itself and its three bands.
+const TILE_BYTES: u64 = BLOCK_BYTES + (size_of::<Group>() + 3 * size_of::<Run>()) as u64;
+
 impl ByteMap {
-    /// For a file of `size` bytes with this header.
+    /// For a file of `size` bytes with this header, within the default limits.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a picture without wavelet levels, which has no macroblocks.
+    /// As [`with_limits`](Self::with_limits).
     pub fn new(file: FileHeader, size: u64) -> Result<ByteMap> {
+        ByteMap::with_limits(file, size, &Limits::default())
+    }
+
+    /// For a file of `size` bytes with this header, in at most `limits.max_bytes` bytes of memory.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a picture without wavelet levels, which has no macroblocks; [`Error::Limits`] if the
+    /// header and the size announce more macroblocks than the limits have room for.
+    pub fn with_limits(file: FileHeader, size: u64, limits: &Limits) -> Result<ByteMap> {
         if file.header.levels == 0 {
             return Err(Error::Unsupported("a picture without levels has no macroblocks".into()));
         }
         let style = Style::of(&file);
         // No macroblock takes fewer than six bytes, no group less than a macroblock.
-        let most = (size.saturating_sub(file.data_offset as u64) / 6 + 1) as usize;
+        let most = size.saturating_sub(file.data_offset as u64) / 6 + 1;
+        let announced = block_counts(&file.header, style, 0).last().map_or(0, |count| *count);
+        let bytes = most.min(announced).saturating_mul(if style.roi { TILE_BYTES } else { BLOCK_BYTES });
+        if bytes > limits.max_bytes {
+            return Err(Error::Limits { field: "memory in bytes", value: bytes, bound: limits.max_bytes });
+        }
+        let most = most as usize;
         let order = Order::new(&file.header, style, 0, most);
         let blocks = order.blocks(most);
         let mut starts = vec![UNKNOWN; blocks.len()];
@@ -130,8 +150,9 @@ impl ByteMap {
     ///
     /// # Errors
     /// [`Error::Format`] where the chain contradicts itself, [`Error::Truncated`] where the file ends before it, the
-    /// error of `read`.
+    /// error of `read`; [`Error::Usage`] for a macroblock that the file does not have.
     pub fn find(&mut self, wanted: &[usize], mut read: impl FnMut(u64, usize) -> Result<Vec<u8>>) -> Result<()> {
+        self.check(wanted)?;
         match self.follow_to(wanted, &mut read) {
             // Level lengths are only hints: without them the chain may still be whole.
             Err(Error::Format { .. } | Error::Truncated { .. }) if !self.hints.is_empty() => {
@@ -139,6 +160,14 @@ impl ByteMap {
                 self.follow_to(wanted, &mut read)
             }
             other => other,
+        }
+    }
+
+    /// Refuses numbers of macroblocks that the file does not have.
+    fn check(&self, wanted: &[usize]) -> Result<()> {
+        match wanted.iter().find(|block| **block >= self.blocks.len()) {
+            Some(block) => Err(Error::Usage(format!("macroblock {block}: the file has {}", self.blocks.len()))),
+            None => Ok(()),
         }
     }
 
@@ -203,8 +232,9 @@ impl ByteMap {
     /// The bytes of macroblocks that were found: ascending, neighbours joined.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a macroblock that was not found yet.
+    /// [`Error::Usage`] for a macroblock that was not found yet or that the file does not have.
     pub fn ranges(&self, wanted: &[usize]) -> Result<Vec<(u64, u64)>> {
+        self.check(wanted)?;
         let mut ranges: Vec<(u64, u64)> = Vec::new();
         for &block in wanted {
             let (start, end) = (self.starts[block], self.ends[block]);

@@ -266,7 +266,11 @@ impl Coefficients {
     ///
     /// With no level at all, the band LL at level 0 is the plane itself.
     pub fn band_size(&self, plane: usize, level: u8, band: Band) -> (usize, usize) {
-        if level == 0 { plane_size(&self.header, plane) } else { band_size(&self.header, plane, level, band) }
+        // Beyond the highest level that a picture can have, halving changes nothing any more.
+        match level {
+            0 => plane_size(&self.header, plane),
+            _ => band_size(&self.header, plane, level.min(40), band),
+        }
     }
 
     /// A copy of a band's quantised values, row by row.
@@ -325,4 +329,21 @@ pub(crate) fn check_limits(file: &FileHeader, target: &Target, limits: &Limits) 
         return Err(Error::Limits { field: "memory in bytes", value: bytes, bound: limits.max_bytes });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{ImageRef, Mode, SamplesRef};
+
+    #[test]
+    fn bands_have_a_size_at_any_level() {
+        let image =
+            ImageRef { width: 40, height: 30, channels: 1, mode: Mode::Gray, samples: SamplesRef::U8(&[7; 1200]) };
+        let coefficients = crate::analyse(&image, &crate::EncodeOptions::default()).unwrap();
+        assert_eq!(coefficients.band_size(0, 1, Band::HL), (20, 15));
+        for level in [33, 64, 66, u8::MAX] {
+            assert_eq!(coefficients.band_size(0, level, Band::LL), (1, 1), "level {level}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::header::{FileHeader, Header, Limits, flags};
 use crate::image::{Image, Mode, Samples, SamplesMut};
 use crate::report::{Damage, Report};
 use crate::salvage;
+use crate::threads::clamped;
 use read::{Found, Purpose, ReadPlanes, read_planes};
 
 /// What to decode; [`Default`] is the whole picture with the default limits.
@@ -109,10 +110,10 @@ pub fn repair(data: &[u8], limits: &Limits) -> Result<(Vec<u8>, Report)> {
     Ok((write_coefficients(&coefficients)?, report))
 }
 
-/// Turns coefficients into pixels.
+/// Turns coefficients into pixels, which take no more memory than they do: no limits are asked here.
 ///
 /// # Errors
-/// [`Error::Limits`] if the picture is over the default limits.
+/// None for coefficients of this crate's making.
 pub fn synthesise(coefficients: Coefficients) -> Result<Image> {
     let header = coefficients.header;
     let target = Target::new(&header, 0, None)?;
@@ -147,6 +148,7 @@ fn decode_file(
     samples: SamplesMut<'_>,
 ) -> Result<Report> {
     let header = &file.header;
+    let threads = clamped(options.num_threads);
     let target = Target::new(header, options.level, options.region)?;
     let count = u64::from(target.width()) * u64::from(target.height()) * u64::from(header.channels);
     if samples.len() as u64 != count || samples.sample_type() != header.mode.sample_type() {
@@ -162,7 +164,7 @@ fn decode_file(
     if packed && !target.whole {
         let whole = Target::new(header, options.level, None)?;
         check_limits(file, &whole, &options.limits)?;
-        let read = read_planes(data, file, found, &whole, Purpose::Pixels, options.strict, options.num_threads)?;
+        let read = read_planes(data, file, found, &whole, Purpose::Pixels, options.strict, threads)?;
         let report = read.report.clone();
         let (width, height) = (whole.width() as usize, whole.height() as usize);
         let mut all = vec![0u8; width * height];
@@ -170,9 +172,9 @@ fn decode_file(
         crop(&all, width, &target, samples);
         return Ok(report);
     }
-    let read = read_planes(data, file, found, &target, Purpose::Pixels, options.strict, options.num_threads)?;
+    let read = read_planes(data, file, found, &target, Purpose::Pixels, options.strict, threads)?;
     let report = read.report.clone();
-    read.export(header, file.flags, &target, options.num_threads, samples)?;
+    read.export(header, file.flags, &target, threads, samples)?;
     Ok(report)
 }
 

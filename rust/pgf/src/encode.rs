@@ -12,6 +12,7 @@ use crate::planes::{BLOCK_VALUES, Coefficient};
 use crate::quantize::{Quantize, quantize, shift};
 use crate::scan::{Block, Kind, Order, Run, Style, block_parts, gather, interleaved};
 use crate::subsample::average_rows;
+use crate::threads::clamped;
 use crate::wavelet::{Forward, Frame, Rows};
 
 /// How to encode; [`Default`] is lossless with automatic levels.
@@ -155,12 +156,13 @@ fn analyse_as(
     quantizer: i32,
 ) -> Result<Coefficients> {
     check_range(image)?;
+    let threads = clamped(options.num_threads);
     let planes = match image.samples {
         // Planes of 8-bit samples stay below `FORWARD_16_BIT`: differences reach 255.
-        SamplesRef::U8(s) => Planes::Narrow(transform_on(options.num_threads, header, quantizer, s)?),
-        SamplesRef::U16(s) => Planes::Wide(transform_on(options.num_threads, header, quantizer, s)?),
-        SamplesRef::U32(s) => Planes::Wide(transform_on(options.num_threads, header, quantizer, s)?),
-        SamplesRef::I32(s) => Planes::Wide(transform_on(options.num_threads, header, quantizer, s)?),
+        SamplesRef::U8(s) => Planes::Narrow(transform_on(threads, header, quantizer, s)?),
+        SamplesRef::U16(s) => Planes::Wide(transform_on(threads, header, quantizer, s)?),
+        SamplesRef::U32(s) => Planes::Wide(transform_on(threads, header, quantizer, s)?),
+        SamplesRef::I32(s) => Planes::Wide(transform_on(threads, header, quantizer, s)?),
     };
     let roi = options.roi && header.levels > 0;
     Ok(Coefficients {

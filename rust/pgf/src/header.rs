@@ -313,7 +313,7 @@ impl FileHeader {
         Ok(FileHeader { flags, header, palette, user_data, level_lengths, data_offset: end + 4 * count })
     }
 
-    /// The version of the format, 2 to 7.
+    /// The version of the format, 2 to 7; 1 where the version byte has none of the bits that tell.
     pub fn major_version(&self) -> u8 {
         match self.flags {
             f if f & flags::V7 != 0 => 7,

@@ -62,6 +62,7 @@ mod scan;
 #[doc(hidden)]
 pub mod stages;
 mod subsample;
+mod threads;
 mod wavelet;
 
 pub use bands::{BandPatch, BandPatchMut, BandRows, BandRowsMut, Lifted, RowMut, Synthesis, Window, Windows};

@@ -17,6 +17,7 @@ use crate::header::{Header, flags};
 use crate::planes::BLOCK_VALUES;
 use crate::quantize::Quantize;
 use crate::scan::{Block, Order, Style, block_parts};
+use crate::threads::{clamped, start};
 
 /// Bytes of samples from which one thread goes plane by plane.
 const LARGE: usize = 1 << 26;
@@ -67,7 +68,7 @@ impl Geometry {
 ///
 /// The bytes are those of the ordinary way for any number of threads.
 pub(crate) fn write(header: &Header, options: &EncodeOptions<'_>, samples: &[u8], out: &mut Vec<u8>) -> Result<()> {
-    let (favor_speed, threads) = (options.favor_speed, options.num_threads);
+    let (favor_speed, threads) = (options.favor_speed, clamped(options.num_threads));
     let target = Target::new(header, 0, None)?;
     let layouts: Vec<_> = (0..usize::from(header.channels)).map(|c| PlaneLayout::new(header, c, &target)).collect();
     let order = Order::new(header, Style::of_flags(flags::CURRENT, header), 0, usize::MAX);
@@ -192,7 +193,7 @@ fn code_on_threads(
 fn on_threads(threads: usize, work: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
     std::thread::scope(|scope| {
         let work = &work;
-        let others: Vec<_> = (1..threads).map(|number| scope.spawn(move || work(number))).collect();
+        let others = start(scope, threads, work);
         let mut result = work(0);
         for other in others {
             let found = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

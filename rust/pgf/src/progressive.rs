@@ -54,6 +54,10 @@ impl ProgressiveDecoder {
         self.data.extend_from_slice(chunk);
         self.progress.bytes_received = self.data.len();
         if self.file.is_none() {
+            // A header that makes sense so far is waited for: mending would go through all user data with every piece.
+            if let Err(Error::Truncated { field: "user data", .. }) = FileHeader::parse(&self.data) {
+                return Ok(self.progress);
+            }
             match salvage::parse_header(&self.data) {
                 Ok((file, _)) => self.start(file)?,
                 Err(Error::Truncated { .. }) => return Ok(self.progress),

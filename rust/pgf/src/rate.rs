@@ -74,11 +74,11 @@ fn whole_step(image: &ImageRef<'_>, options: &EncodeOptions<'_>, max_bytes: usiz
     let (mut too_fine, mut fits, mut best) = (i16::from(options.quality) - 1, i16::from(COARSEST) + 1, None);
     while fits - too_fine > 1 {
         let middle = too_fine + (fits - too_fine) / 2;
-        let file = encode(image, &EncodeOptions { quality: middle as u8, ..options.clone() })?;
-        if file.len() <= max_bytes {
-            (fits, best) = (middle, Some(file));
-        } else {
-            too_fine = middle;
+        match encode(image, &EncodeOptions { quality: middle as u8, ..options.clone() }) {
+            Ok(file) if file.len() <= max_bytes => (fits, best) = (middle, Some(file)),
+            // Too noisy for any file, so surely for this one.
+            Ok(_) | Err(Error::Unsupported(_)) => too_fine = middle,
+            Err(error) => return Err(error),
         }
     }
     Ok(best)
@@ -301,7 +301,10 @@ impl<'a, T: Held + Quantize> Search<'a, T> {
             tries += 1;
             let close = (bytes - budget).abs() <= NEAR * budget;
             let saturated = bytes <= budget && price <= least;
-            if close || saturated || tries == MOST_TRIALS || high / low < 1.01 {
+            if close || saturated || tries >= MOST_TRIALS || high / low < 1.01 {
+                let trial =
+                    if trial.is_possible() { trial } else { self.possible_trial(&source, quality, high, price)? };
+                let bytes = trial.bytes as f64;
                 let unspent = if saturated { 0.0 } else { 8.0 * (budget - bytes) * price };
                 let gain = trial.gain + unspent;
                 return Ok(Fit { source, quality, trial, gain, saturated });
@@ -320,6 +323,22 @@ impl<'a, T: Held + Quantize> Search<'a, T> {
                     high / 4.0
                 };
                 price = price.max(least);
+            }
+        }
+    }
+
+    /// The trial at a price that is known to be high enough or, where none is, at the first that all macroblocks can
+    /// hold; `price` is too low for them.
+    fn possible_trial(&mut self, source: &Source<T>, quality: u8, known: f64, mut price: f64) -> Result<Trial> {
+        if known.is_finite() {
+            return self.trial(source, quality, known);
+        }
+        // At some price all values are zeros.
+        loop {
+            price *= 4.0;
+            let trial = self.trial(source, quality, price)?;
+            if trial.is_possible() {
+                return Ok(trial);
             }
         }
     }
@@ -437,6 +456,11 @@ impl<'a, T: Held + Quantize> Search<'a, T> {
 }
 
 impl Trial {
+    /// Whether every macroblock can hold its values.
+    fn is_possible(&self) -> bool {
+        self.bytes < ENDLESS
+    }
+
     /// The price that the stakes promise to lead to so many bytes.
     fn price_for(&self, bytes: f64) -> f64 {
         let wanted = 8.0 * (bytes - self.bytes as f64) / AMPLIFICATION;

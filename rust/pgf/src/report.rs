@@ -66,7 +66,8 @@ pub struct Report {
     pub damaged: bool,
     /// Bytes behind the last byte that was used.
     pub bytes_used: usize,
-    /// The finest level for which every macroblock is intact; `None` if not even the highest is.
+    /// The finest level, none finer than the one asked for, for which every macroblock is intact; `None` if not even the
+    /// highest is.
     pub finest_complete_level: Option<u8>,
     /// The damaged places, by position.
     pub damage: Vec<Damage>,

@@ -79,8 +79,8 @@ pub fn split_i16(patch: &Patch<'_, i16>, negative: &mut Bits, planes: &mut Vec<B
 fn split_full(patch: &Patch<'_, i16>, negative: &mut Bits, planes: &mut Vec<Bits>) -> usize {
     #[cfg(target_arch = "x86_64")]
     {
-        if crate::cpu::has_avx2() {
-            // SAFETY: the processor has AVX2.
+        if crate::cpu::has_avx2() && is_x86_feature_detected!("lzcnt") {
+            // SAFETY: the processor has these features.
             return unsafe { split_avx2(patch, negative, planes) };
         }
         split_sse2(patch, negative, planes)

@@ -217,6 +217,34 @@ pub(crate) fn locate(data: &[u8], file: &FileHeader, blocks: &[Block]) -> Mended
     search.assemble(file, stretches)
 }
 
+/// The first place among the blocks from which on their tile headers are these, in time that grows with the sum of
+/// both lengths.
+fn first_match(blocks: &[Block], tiles: &[u16]) -> Option<usize> {
+    // Of every beginning of the tiles, how many at its end are those at its start.
+    let mut borders = vec![0];
+    let advance = |borders: &[usize], mut matched: usize, tile: u16| {
+        while matched > 0 && tiles[matched] != tile {
+            matched = borders[matched - 1];
+        }
+        matched + usize::from(tiles[matched] == tile)
+    };
+    if tiles.is_empty() {
+        return Some(0);
+    }
+    for tile in &tiles[1..] {
+        let matched = advance(&borders, borders[borders.len() - 1], *tile);
+        borders.push(matched);
+    }
+    let mut matched = 0;
+    for (at, block) in blocks.iter().enumerate() {
+        matched = advance(&borders, matched, tile_header(block));
+        if matched == tiles.len() {
+            return Some(at + 1 - tiles.len());
+        }
+    }
+    None
+}
+
 struct Search<'a> {
     data: &'a [u8],
     roi: bool,
@@ -230,6 +258,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// The end and tile header of the macroblock that begins at `at`, if the bytes there are exactly one.
     fn exact(&mut self, at: usize, values: Option<usize>) -> Option<(usize, u16)> {
+        self.effort = self.effort.saturating_sub(8);
         let head = read_head(self.data, at, self.roi)?;
         let start = at + head_bytes(self.roi);
         if head.words == 0 || head.words > MAX_WORDS || start + 4 * head.words > self.data.len() {
@@ -255,12 +284,25 @@ impl Search<'_> {
     fn attempt(&mut self, start: usize, end: usize, values: usize) -> Option<BlockOutcome> {
         let code = &self.data[start..end];
         self.effort = self.effort.saturating_sub(64);
-        if !self.decoder.could_be(code, values) {
+        // Most places that are no macroblock show it in the first plane, a small part of the bytes.
+        let first = self.decoder.first_plane(code, values)?;
+        let outcome = self.examine(first, values);
+        if first.len() == code.len() {
+            return Some(outcome);
+        }
+        if outcome.ending == Ending::Broken && outcome.lowest == outcome.planes {
             return None;
         }
+        Some(self.examine(code, values))
+    }
+
+    /// Decodes the bytes as a macroblock, which is the slower the more of them there are and the longer its runs.
+    fn examine(&mut self, code: &[u8], values: usize) -> BlockOutcome {
+        let before = self.decoder.runs_read;
         let outcome = self.decoder.examine(code, self.checks, values);
-        self.effort = self.effort.saturating_sub(512 + 4 * outcome.words as u64);
-        Some(outcome)
+        let runs = self.decoder.runs_read - before;
+        self.effort = self.effort.saturating_sub((512 + code.len() / 32 + 4 * outcome.words + runs) as u64);
+        outcome
     }
 
     /// The end and tile header of a macroblock at `at` whose stated length is wrong: its planes tell the length.
@@ -288,6 +330,7 @@ impl Search<'_> {
             if head.words == 0 || head.words > MAX_WORDS || end > self.data.len() {
                 return None;
             }
+            self.effort = self.effort.saturating_sub(32);
             passed.push((Place::Whole { head: at, start, end }, head.tile));
             if end == self.data.len() || self.exact(end, None).is_some() {
                 return Some(passed);
@@ -397,13 +440,11 @@ impl Search<'_> {
             if k > 0 {
                 let gap = stretches[k].start - stretches[k - 1].end;
                 let least = usize::from(gap >= smallest);
-                // The tile headers of a ROI file say where in the order a stretch can lie.
-                let fits = |first: usize| {
-                    let predicted = self.blocks.get(first..first + stretches[k].tiles.len());
-                    predicted.is_some_and(|p| p.iter().zip(&stretches[k].tiles).all(|(b, t)| tile_header(b) == *t))
-                };
                 let most = least.max(gap / smallest).min(total.saturating_sub(index));
-                index += if self.roi { (least..=most).find(|n| fits(index + n)).unwrap_or(least) } else { least };
+                // The tile headers of a ROI file say where in the order a stretch can lie.
+                let tiles = &stretches[k].tiles;
+                let places = self.blocks.get(index + least..total.min(index + most + tiles.len()));
+                index += least + places.filter(|_| self.roi).and_then(|p| first_match(p, tiles)).unwrap_or(0);
             }
             stretches[k].index = index;
             index += stretches[k].places.len();
@@ -509,5 +550,30 @@ impl Search<'_> {
             let message = format!("macroblocks {index} to {}: bytes were lost, added or changed", index + count - 1);
             mended.damage.push(Damage { bytes: from..to, kind: DamageKind::Code, repaired: false, message });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_match_is_found() {
+        let mut state = 1u32;
+        let mut random = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % below
+        };
+        let mut found = 0;
+        for _ in 0..2000 {
+            let block = |values| Block { group: 0, start: 0, held: values, values, last: false };
+            let blocks: Vec<Block> = (0..random(24)).map(|_| block(1 + random(2) as usize)).collect();
+            let tiles: Vec<u16> = (0..random(6)).map(|_| 1 + random(2) as u16).collect();
+            let expected = (0..=blocks.len().saturating_sub(tiles.len()))
+                .find(|at| blocks[*at..].iter().map(tile_header).take(tiles.len()).eq(tiles.iter().copied()));
+            assert_eq!(first_match(&blocks, &tiles), expected, "{blocks:?} {tiles:?}");
+            found += usize::from(expected.is_some());
+        }
+        assert!((500..1900).contains(&found), "{found} matches");
     }
 }

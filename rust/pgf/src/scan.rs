@@ -39,6 +39,28 @@ impl Run {
     fn end(&self) -> u64 {
         self.start.saturating_add(self.count)
     }
+
+    /// The values of the run, by number, that [`run_is_wanted`] is true for.
+    fn wanted_values(&self, layout: &PlaneLayout, base: u8) -> Range<u64> {
+        let Kind::Band(band) = self.kind else { return 0..if layout.holds(Band::HL) { self.count } else { 0 } };
+        if self.count == 0 || !layout.holds(band) {
+            return 0..0;
+        }
+        let (_, x, y, frame) = layout.band(base, self.level, band);
+        let overlap = |at: u32, size: u32, from: usize, wanted: usize| {
+            let (at, end) = (u64::from(at), u64::from(at) + u64::from(size));
+            let (from, until) = (from as u64, (from + wanted) as u64);
+            (at < until && end > from).then(|| from.max(at) - at..until.min(end) - at)
+        };
+        let (Some(_), Some(rows)) =
+            (overlap(self.x, self.width, x, frame.width), overlap(self.y, self.height, y, frame.height))
+        else {
+            return 0..0;
+        };
+        // Rows of 8x8 blocks.
+        let per_row = 8 * u64::from(self.width);
+        rows.start / 8 * per_row..rows.end.div_ceil(8).saturating_mul(per_row).min(self.count)
+    }
 }
 
 /// Runs that share macroblocks.
@@ -76,6 +98,16 @@ impl Style {
     pub fn of_flags(flags: u8, header: &Header) -> Style {
         let roi = flags & flags::ROI != 0 && header.levels > 0;
         Style { roi, interleaved: flags & flags::V5 == 0 && !roi }
+    }
+}
+
+/// Values of a run of this size.
+fn values_of(kind: Kind, width: usize, height: usize) -> u64 {
+    let (w, h) = (width as u64, height as u64);
+    match kind {
+        Kind::Band(_) => w * h,
+        // All of the level but its LL and HH.
+        Kind::Interleaved => (w / 2) * h.div_ceil(2) + w.div_ceil(2) * (h / 2),
     }
 }
 
@@ -150,14 +182,7 @@ impl Order {
 
     fn push(&mut self, plane: u8, level: u8, kind: Kind, (x, y): (usize, usize), (width, height): (usize, usize)) {
         let start = self.pending();
-        let count = match kind {
-            Kind::Band(_) => width as u64 * height as u64,
-            // All of the level but its LL and HH.
-            Kind::Interleaved => {
-                let (w, h) = (width as u64, height as u64);
-                (w / 2) * h.div_ceil(2) + w.div_ceil(2) * (h / 2)
-            }
-        };
+        let count = values_of(kind, width, height);
         let (x, y, width, height) = (x as u32, y as u32, width as u32, height as u32);
         self.runs.push(Run { plane, level, kind, x, y, width, height, start, count });
     }
@@ -261,6 +286,159 @@ pub(crate) fn block_counts(header: &Header, style: Style, base: u8) -> Vec<u64> 
             }
         }
         ends.push(if style.roi { blocks } else { values.div_ceil(most) });
+    }
+    ends
+}
+
+/// The first number below `end` from which on a condition holds; `end` if there is none.
+fn first_where(end: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, end);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
+}
+
+/// Counts the macroblocks of a group that hold something wanted, run after run.
+#[derive(Default)]
+struct GroupCount {
+    /// Values of the runs so far.
+    values: u64,
+    /// Behind the last macroblock that was counted.
+    end: u64,
+    wanted: u64,
+}
+
+impl GroupCount {
+    fn add(&mut self, layout: &PlaneLayout, base: u8, mut run: Run) {
+        run.start = self.values;
+        self.values = run.end();
+        let wanted = run.wanted_values(layout, base);
+        if wanted.is_empty() {
+            return;
+        }
+        let most = BLOCK_VALUES as u64;
+        let first = (run.start.saturating_add(wanted.start) / most).max(self.end);
+        self.end = run.start.saturating_add(wanted.end).div_ceil(most).max(first);
+        self.wanted += self.end - first;
+    }
+}
+
+/// The parts of a level that tiles are of, one way.
+struct Tiles {
+    low: usize,
+    high: usize,
+    /// Position and size of what is wanted of either.
+    wanted_low: (usize, usize),
+    wanted_high: (usize, usize),
+    /// Number of tiles.
+    count: usize,
+}
+
+impl Tiles {
+    /// Tiles of which something may be wanted.
+    fn range(&self) -> Range<usize> {
+        let of = |length, (from, size): (usize, usize)| {
+            let behind = |t| {
+                let (position, size) = tile_span(length, self.count, t);
+                position + size > from
+            };
+            first_where(self.count, behind)..first_where(self.count, |t| {
+                tile_span(length, self.count, t).0 >= from + size
+            })
+        };
+        let (low, high) = (of(self.low, self.wanted_low), of(self.high, self.wanted_high));
+        low.start.min(high.start)..low.end.max(high.end)
+    }
+
+    /// How many tiles have something wanted of the low part only, and of any.
+    fn hits(&self) -> (u64, u64) {
+        let hit = |length, t, (from, wanted): (usize, usize)| {
+            let (position, size) = tile_span(length, self.count, t);
+            size > 0 && position < from + wanted && position + size > from
+        };
+        let (mut only_low, mut any) = (0, 0);
+        for t in self.range() {
+            let (low, high) = (hit(self.low, t, self.wanted_low), hit(self.high, t, self.wanted_high));
+            only_low += u64::from(low && !high);
+            any += u64::from(low || high);
+        }
+        (only_low, any)
+    }
+
+    /// Values of the largest tile this way.
+    fn largest(&self) -> usize {
+        self.low.div_ceil(self.count) + self.high.div_ceil(self.count)
+    }
+}
+
+/// Of the macroblocks up to the end of each level from the highest down to `base + 1` (the highest at least), how many
+/// the layouts want: without listing them, as [`block_counts`] does for all.
+pub(crate) fn wanted_counts(header: &Header, style: Style, layouts: &[PlaneLayout], base: u8) -> Vec<u64> {
+    let (mut all, mut plain, mut ends) = (0u64, GroupCount::default(), Vec::new());
+    for level in ((base + 1).min(header.levels)..=header.levels).rev() {
+        for (plane, layout) in layouts.iter().enumerate() {
+            let size = |band| band_size(header, plane, level, band);
+            let run = |kind, (x, width): (usize, usize), (y, height): (usize, usize)| {
+                let count = values_of(kind, width, height);
+                let (x, y, width, height) = (x as u32, y as u32, width as u32, height as u32);
+                Run { plane: plane as u8, level, kind, x, y, width, height, start: 0, count }
+            };
+            let whole = |band| run(Kind::Band(band), (0, size(band).0), (0, size(band).1));
+            if !style.roi {
+                if level == header.levels {
+                    plain.add(layout, base, whole(Band::LL));
+                }
+                if style.interleaved {
+                    let (w, h) = level_size(header, plane, level - 1);
+                    plain.add(layout, base, run(Kind::Interleaved, (0, w), (0, h)));
+                } else {
+                    plain.add(layout, base, whole(Band::HL));
+                    plain.add(layout, base, whole(Band::LH));
+                }
+                plain.add(layout, base, whole(Band::HH));
+                continue;
+            }
+            if level == header.levels {
+                let mut group = GroupCount::default();
+                group.add(layout, base, whole(Band::LL));
+                all = all.saturating_add(group.wanted);
+            }
+            if !layout.holds(Band::HH) {
+                continue;
+            }
+            let count = 1usize << (header.levels - level);
+            let ((low_w, low_h), (high_w, high_h)) = (size(Band::LL), size(Band::HH));
+            let (_, hl_x, hl_y, hl) = layout.band(base, level, Band::HL);
+            let (_, lh_x, lh_y, lh) = layout.band(base, level, Band::LH);
+            let (wanted_low, wanted_high) = ((lh_x, lh.width), (hl_x, hl.width));
+            let across = Tiles { low: low_w, high: high_w, wanted_low, wanted_high, count };
+            let (wanted_low, wanted_high) = ((hl_y, hl.height), (lh_y, lh.height));
+            let down = Tiles { low: low_h, high: high_h, wanted_low, wanted_high, count };
+            if across.largest() * down.largest() <= BLOCK_VALUES {
+                // Each is one macroblock at most. Low both ways is LL, which is not in it.
+                let ((low_columns, columns), (low_rows, rows)) = (across.hits(), down.hits());
+                all = all.saturating_add(columns * rows - low_columns * low_rows);
+                continue;
+            }
+            for ty in down.range() {
+                for tx in across.range() {
+                    let mut group = GroupCount::default();
+                    for band in [Band::HL, Band::LH, Band::HH] {
+                        let (w, h) = size(band);
+                        let tile = run(Kind::Band(band), tile_span(w, count, tx), tile_span(h, count, ty));
+                        group.add(layout, base, tile);
+                    }
+                    all = all.saturating_add(group.wanted);
+                }
+            }
+        }
+        ends.push(if style.roi { all } else { plain.wanted });
     }
     ends
 }
@@ -450,6 +628,7 @@ pub(crate) fn run_rows(run: &Run, from: usize, length: usize) -> Range<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coefficients::{Rect, Target};
 
     #[test]
     fn tile_sizes_are_those_of_the_tiles() {
@@ -480,6 +659,63 @@ mod tests {
                 assert!(interleaved(&run, from).eq(all[from..].iter().copied()), "{width} x {height} from {from}");
             }
         }
+    }
+
+    #[test]
+    fn wanted_counts_are_those_of_the_list() {
+        let mut seen = 0;
+        // Versions 7 plain and in tiles, and 2, which interleaves bands.
+        for flags in [0x76, 0x7E, 0x02] {
+            for (width, height, levels, mode, channels) in [
+                (300u32, 211u32, 4u8, 1u8, 1u8),
+                (97, 403, 5, 3, 3),
+                (700, 650, 1, 1, 1),
+                (1025, 777, 2, 3, 3),
+                (64, 64, 6, 1, 1),
+            ] {
+                let mut bytes = [&b"PGF"[..], &[flags]].concat();
+                bytes.extend_from_slice(&[16, 0, 0, 0][..if flags & flags::V6 != 0 { 4 } else { 2 }]);
+                bytes.extend_from_slice(&[width.to_le_bytes(), height.to_le_bytes()].concat());
+                bytes.extend_from_slice(&[levels, 5, 8 * channels, channels, mode, 8, 0, 0]);
+                bytes.resize(bytes.len() + 4 * usize::from(levels), 0);
+                let Ok(file) = FileHeader::parse(&bytes) else { continue };
+                let (header, style) = (&file.header, Style::of(&file));
+                for base in 0..=levels {
+                    let order = Order::new(header, style, base, usize::MAX);
+                    let blocks = order.blocks(usize::MAX);
+                    for (left, top, right, bottom) in
+                        [(0, 0, width, height), (0, 0, 1, 1), (width - 9, height - 2, width, height), (30, 41, 60, 50)]
+                    {
+                        let region = Rect { left, top, right, bottom };
+                        let target = Target::new(header, base, Some(region)).unwrap();
+                        let layouts: Vec<_> =
+                            (0..usize::from(channels)).map(|c| PlaneLayout::new(header, c, &target)).collect();
+                        let listed = |above: u8| {
+                            let wanted = |block: &&Block| {
+                                let parts: Vec<_> =
+                                    block_parts(order.runs_of(&order.groups[block.group]), block).collect();
+                                // Counted with the highest level that it holds values of.
+                                parts.iter().any(|(run, ..)| run.level > above)
+                                    && parts.iter().any(|(run, from, _, length)| {
+                                        run_is_wanted(run, &layouts[usize::from(run.plane)], base, *from, *length)
+                                    })
+                            };
+                            blocks.iter().filter(wanted).count() as u64
+                        };
+                        let counts = wanted_counts(header, style, &layouts, base);
+                        assert_eq!(counts.len(), usize::from((levels - base).max(1)));
+                        let total = listed(0);
+                        assert_eq!(counts.last(), Some(&total), "{file:?} level {base} {region:?}");
+                        if style.roi {
+                            let expected: Vec<u64> = (base.min(levels - 1)..levels).rev().map(listed).collect();
+                            assert_eq!(counts, expected, "{file:?} level {base} {region:?}");
+                        }
+                        seen += 1;
+                    }
+                }
+            }
+        }
+        assert!(seen > 150, "only {seen} cases");
     }
 
     #[test]

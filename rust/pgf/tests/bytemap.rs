@@ -117,3 +117,37 @@ fn a_false_index_is_refused() {
     assert!(map.use_word_lengths(&[0xFF, 0x3F].repeat(lengths.len() / 2)).is_err());
     map.use_word_lengths(&lengths).unwrap();
 }
+
+/// A false size, with a header that announces as much.
+#[test]
+fn sizes_that_need_too_much_memory_are_refused() {
+    for roi in [false, true] {
+        let mut head = b"PGF".to_vec();
+        head.push(if roi { 0x7E } else { 0x76 });
+        head.extend_from_slice(&[16, 0, 0, 0]);
+        head.extend_from_slice(&[0xFF; 8]);
+        head.extend_from_slice(&[30, 0, 8, 1, 1, 8, 0, 0]);
+        head.resize(head.len() + 120, 0);
+        let header = FileHeader::parse(&head).unwrap();
+        for size in [1 << 40, 1 << 60, u64::MAX] {
+            let error = ByteMap::new(header.clone(), size).err();
+            assert!(matches!(error, Some(Error::Limits { .. })), "size {size}: {error:?}");
+        }
+        let limits = pgf::Limits { max_bytes: 1 << 20, ..pgf::Limits::default() };
+        assert!(ByteMap::with_limits(header.clone(), 1 << 20, &limits).is_err());
+        assert!(ByteMap::with_limits(header, 1 << 14, &limits).is_ok());
+    }
+}
+
+#[test]
+fn macroblocks_that_do_not_exist_are_refused() {
+    let pixels = vec![7u8; 300 * 200];
+    let (mode, samples) = (pgf::Mode::Gray, pgf::SamplesRef::U8(&pixels));
+    let image = pgf::ImageRef { width: 300, height: 200, channels: 1, mode, samples };
+    let file = pgf::encode(&image, &pgf::EncodeOptions { roi: true, ..Default::default() }).unwrap();
+    let mut map = map(&file).unwrap();
+    let wanted = [map.macroblocks()];
+    assert!(matches!(map.find(&wanted, reader(&file, 4)), Err(Error::Usage(_))));
+    assert!(matches!(map.ranges(&wanted), Err(Error::Usage(_))));
+    assert!(matches!(map.assemble(&file, &wanted, &[]), Err(Error::Usage(_))));
+}

@@ -284,3 +284,37 @@ fn no_part_of_a_macroblock_is_longer_than_one() {
         }
     }
 }
+
+/// What lies behind the end of the data is counted too, and no level is told of that was not asked for.
+#[test]
+fn reports_of_cut_tiles_count_what_is_missing() {
+    let pixels = vec![77u8; 2048 * 2048];
+    let samples = pgf::SamplesRef::U8(&pixels);
+    let image = pgf::ImageRef { width: 2048, height: 2048, channels: 1, mode: pgf::Mode::Gray, samples };
+    let options = pgf::EncodeOptions { roi: true, levels: Some(8), ..pgf::EncodeOptions::default() };
+    let file = pgf::encode(&image, &options).unwrap();
+    let header = FileHeader::parse(&file).unwrap();
+    let region = pgf::Rect { left: 2000, top: 2000, right: 2048, bottom: 2048 };
+    let options = DecodeOptions { region: Some(region), ..DecodeOptions::default() };
+    let (_, whole) = pgf::decode_with_report(&file, &options).unwrap();
+    assert!(whole.complete() && whole.finest_complete_level == Some(0), "{whole:?}");
+    let mut end = header.data_offset;
+    for (done, length) in header.level_lengths.iter().enumerate() {
+        let (_, report) = pgf::decode_with_report(&file[..end + 8], &options).unwrap();
+        assert_eq!(report.macroblocks, whole.macroblocks, "{} bytes: {report:?}", end + 8);
+        assert_eq!(report.macroblocks, report.intact + report.partial + report.missing, "{report:?}");
+        assert!(report.missing > 0 && report.truncated, "{report:?}");
+        let level = header.header.levels - done as u8;
+        assert_eq!(report.finest_complete_level, (done > 0).then_some(level), "{} bytes: {report:?}", end + 8);
+        end += *length as usize;
+
+        // Cut just behind a level.
+        let level = level - 1;
+        for asked in [0, level] {
+            let options = DecodeOptions { level: asked, ..DecodeOptions::default() };
+            let (_, report) = pgf::decode_with_report(&file[..end], &options).unwrap();
+            assert_eq!(report.finest_complete_level, Some(level), "level {asked}, {end} bytes: {report:?}");
+            assert_eq!(report.missing == 0, asked == level, "level {asked}, {end} bytes: {report:?}");
+        }
+    }
+}

@@ -2,7 +2,10 @@
 //!
 //! On a processor that has none both sides run the same code and the test says nothing.
 
-use pgf::{DecodeOptions, EncodeOptions, Image, Mode, SampleType, Samples, decode, encode, use_baseline_only};
+use pgf::{
+    DecodeOptions, EncodeOptions, Image, ImageRef, Mode, SampleType, Samples, SamplesRef, decode, encode,
+    use_baseline_only,
+};
 
 fn picture(mode: Mode, width: u32, height: u32, seed: u32) -> Image {
     let channels = if mode.fixed_channels() == 0 { 2 } else { mode.fixed_channels() };
@@ -72,5 +75,18 @@ fn threads_change_nothing() {
                 }
             }
         }
+    }
+}
+
+/// More threads than there can be are as good as many.
+#[test]
+fn any_number_of_threads_may_be_asked_for() {
+    let pixels: Vec<u8> = (0..96 * 80 * 3).map(|i| (i * i % 251) as u8).collect();
+    let image = ImageRef { width: 96, height: 80, channels: 3, mode: Mode::Rgb, samples: SamplesRef::U8(&pixels) };
+    let file = encode(&image, &EncodeOptions::default()).unwrap();
+    let expected = decode(&file, &DecodeOptions::default()).unwrap();
+    for num_threads in [1 << 30, 1 << 62, usize::MAX / 4 + 1, usize::MAX] {
+        assert!(encode(&image, &EncodeOptions { num_threads, ..EncodeOptions::default() }).unwrap() == file);
+        assert!(decode(&file, &DecodeOptions { num_threads, ..DecodeOptions::default() }).unwrap() == expected);
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use pgf::{DecodeOptions, EncodeOptions, ImageRef, Mode, Samples, SamplesRef, decode, encode, encode_max_bytes};
+use pgf::{DecodeOptions, EncodeOptions, Error, ImageRef, Mode, Samples, SamplesRef, decode, encode, encode_max_bytes};
 
 /// A committed photograph, or its top left part: width, height, RGB samples.
 fn photograph(side: usize) -> (u32, u32, Vec<u8>) {
@@ -77,5 +77,30 @@ fn every_small_budget_is_kept() {
         }
         // What even an empty picture takes.
         assert!(refused < 600, "a budget of {refused} bytes was refused, roi {roi}");
+    }
+}
+
+/// Noise of 32 bits, which no macroblock holds as it is.
+#[test]
+fn noise_that_no_macroblock_holds_ends_in_a_file() {
+    for (side, budgets) in [(130u32, [100, 120, 200]), (150, [100, 130, 200])] {
+        let mut state = 1u64;
+        let samples: Vec<i32> = (0..side * side)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 32) as i32
+            })
+            .collect();
+        let (mode, samples) = (Mode::Multichannel, SamplesRef::I32(&samples));
+        let image = ImageRef { width: side, height: side, channels: 1, mode, samples };
+        let options = EncodeOptions::default();
+        assert!(matches!(encode(&image, &options), Err(Error::Unsupported(_))), "side {side}: not noisy enough");
+        for percent in budgets {
+            let budget = (4 * side * side * percent / 100) as usize;
+            let file = encode_max_bytes(&image, &options, budget).expect("a coarser quality fits");
+            assert!(file.len() <= budget, "{} bytes for a budget of {budget}", file.len());
+            assert!(20 * file.len() >= 17 * (4 * side * side) as usize, "only {} bytes of {budget}", file.len());
+            decode(&file, &DecodeOptions { strict: true, ..DecodeOptions::default() }).expect("a whole file");
+        }
     }
 }

@@ -141,6 +141,8 @@ pub(crate) struct BlockDecoder {
     signs: Vec<u8>,
     /// The code words and behind them zeros, as many as a list can be longer than its field says.
     code: Vec<u8>,
+    /// Bits of run-length codes read so far, in all macroblocks.
+    pub runs_read: usize,
 }
 
 impl BlockDecoder {
@@ -151,6 +153,7 @@ impl BlockDecoder {
             list: vec![0; BLOCK_VALUES / 8 + 16],
             signs: vec![0; BLOCK_VALUES / 8 + 16],
             code: vec![0; 4 * MAX_WORDS + PADDING],
+            runs_read: 0,
         }
     }
 
@@ -194,11 +197,14 @@ impl BlockDecoder {
         }
     }
 
-    /// Whether the first fields of `code` could be those of a macroblock; a quick look before [`examine`](Self::examine).
-    pub fn could_be(&self, code: &[u8], count: usize) -> bool {
+    /// The bytes of `code` that tell whether its first plane contradicts itself, if its first fields could be those of
+    /// a macroblock; a quick look before [`examine`](Self::examine).
+    pub fn first_plane<'a>(&self, code: &'a [u8], count: usize) -> Option<&'a [u8]> {
         let fields = PlaneFields::read(code, 5);
         let lists = fields.form == Form::A || fields.stated == count;
-        lists && fields.refinement <= 8 * code.len()
+        // Lists can be longer than their fields say.
+        let bytes = (fields.refinement / 8 + PADDING).next_multiple_of(4);
+        (lists && fields.refinement <= 8 * code.len()).then(|| &code[..bytes.min(code.len())])
     }
 
     fn decode_lists(&mut self, job: Job<'_>) -> BlockOutcome {
@@ -243,11 +249,13 @@ impl BlockDecoder {
             let sound = match fields.form {
                 Form::A => {
                     let end = read_runs(code, fields.code, open, &mut self.list, &mut self.signs);
+                    self.runs_read += end.at.saturating_sub(fields.code);
                     end.agrees(fields.code + fields.code_length, checks)
                 }
                 Form::B => {
                     let ones = count_ones(&self.code, fields.significance, open);
                     let end = read_sign_runs(code, fields.code, ones, &mut self.signs);
+                    self.runs_read += end.saturating_sub(fields.code);
                     fields.stated == open && end == fields.code + fields.code_length
                 }
                 Form::C => {

@@ -11,6 +11,7 @@ use crate::header::{Header, flags};
 use crate::image::{Mode, SamplesMut};
 use crate::quantize::{dequantize, shift};
 use crate::scan::{Kind, Order, Run, Style};
+use crate::threads::start;
 use crate::wavelet::{Frame, Inverse, Lift, Rows};
 
 /// The largest magnitudes that each band may hold, after dequantization: what decides on 16-bit arithmetic.
@@ -195,9 +196,7 @@ fn each<I: Iterator<Item: Send> + Send>(threads: usize, pieces: I, work: impl Fn
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(run);
-        }
+        start(scope, threads, |_| run());
         run();
     });
 }

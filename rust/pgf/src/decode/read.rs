@@ -17,7 +17,10 @@ use crate::macroblock::{Place, follow};
 use crate::planes::{BLOCK_VALUES, Coefficient};
 use crate::report::{Damage, DamageKind, Report};
 use crate::salvage;
-use crate::scan::{Block, Kind, Order, Style, block_counts, block_parts, interleaved, run_is_wanted, scatter};
+use crate::scan::{
+    Block, Kind, Order, Style, block_counts, block_parts, interleaved, run_is_wanted, scatter, wanted_counts,
+};
+use crate::threads::start;
 
 /// What planes are read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,10 +119,14 @@ pub(super) fn read_planes<'a>(
     let wanted: Vec<bool> = blocks.iter().map(|b| is_wanted(&order, &layouts, target.level, b)).collect();
     let listed = wanted.iter().filter(|w| **w).count() as u64;
     // All of a level is wanted as often as not; the list ends where the data cannot hold more.
-    report.macroblocks = match block_counts(header, style, target.level).last() {
-        Some(total) if target.whole && target.level < header.levels => *total,
-        _ => listed,
+    let ends = if target.whole && target.level < header.levels {
+        block_counts(header, style, target.level)
+    } else if order.groups.len() >= most || blocks.len() >= most {
+        wanted_counts(header, style, &layouts, target.level)
+    } else {
+        vec![listed]
     };
+    report.macroblocks = ends.last().map_or(listed, |total| *total);
 
     let width = match header.mode.class() {
         Class::Plain16 | Class::Yuv16 | Class::Gray31 | Class::Planes => Width::Wide,
@@ -169,7 +176,7 @@ pub(super) fn read_planes<'a>(
         }
     }
     let (planes, peaks, left_out) = read.expect("decoded above");
-    summarise(&mut report, header, &order, &blocks, &wanted, &places, &outcomes);
+    summarise(&mut report, header, target.level, &ends, &order, &blocks, &wanted, &places, &outcomes);
     finish_report(&mut report, data, strict)?;
     let found = match planes {
         Planes::Narrow(planes) if !left_out.is_empty() => {
@@ -300,23 +307,21 @@ impl<'d> Attempt<'_, 'd> {
             }
         };
         let next = AtomicUsize::new(0);
-        let (send, receive) = sync_channel(2 * self.threads);
+        let threads = self.threads.min(jobs.len());
+        let (send, receive) = sync_channel(2 * threads);
         std::thread::scope(|scope| {
             // The caller's thread puts coefficients in their places and, while there are none, decodes as well.
-            for _ in 1..self.threads.min(jobs.len()) {
-                let (send, next) = (send.clone(), &next);
-                scope.spawn(move || {
-                    let mut coder = BlockDecoder::new();
-                    while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let mut values = vec![T::default(); self.blocks[job.index].values];
-                        let outcome = decode(&mut coder, job, &mut values);
-                        if send.send((job, values, outcome)).is_err() {
-                            break;
-                        }
+            let next = &next;
+            start(scope, threads, move |_| {
+                let mut coder = BlockDecoder::new();
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let mut values = vec![T::default(); self.blocks[job.index].values];
+                    let outcome = decode(&mut coder, job, &mut values);
+                    if send.send((job, values, outcome)).is_err() {
+                        break;
                     }
-                });
-            }
-            drop(send);
+                }
+            });
             let mut coder = BlockDecoder::new();
             let mut values = [T::default(); BLOCK_VALUES];
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -372,10 +377,13 @@ impl<'d> Attempt<'_, 'd> {
     }
 }
 
-/// Counts what was found and names what is missing.
+/// Counts what was found and names what is missing; `ends` says how many macroblocks are needed up to each level.
+#[allow(clippy::too_many_arguments)]
 fn summarise(
     report: &mut Report,
     header: &Header,
+    base: u8,
+    ends: &[u64],
     order: &Order,
     blocks: &[Block],
     wanted: &[bool],
@@ -383,6 +391,16 @@ fn summarise(
     outcomes: &[Option<BlockOutcome>],
 ) {
     let mut first_bad_level: Option<u8> = None;
+    // By start, with the furthest end up to each; what is found here lies in macroblocks of its own.
+    let mut known: Vec<(usize, usize)> = report.damage.iter().map(|d| (d.bytes.start, d.bytes.end)).collect();
+    known.sort_unstable();
+    for i in 1..known.len() {
+        known[i].1 = known[i].1.max(known[i - 1].1);
+    }
+    let is_known = |start, end| match known.partition_point(|(from, _)| *from < end) {
+        0 => false,
+        before => known[before - 1].1 > start,
+    };
     let levels_complete_by = |block: &Block| order.runs_of(&order.groups[block.group]);
     for (index, ((block, place), outcome)) in blocks.iter().zip(places).zip(outcomes).enumerate() {
         if !wanted[index] {
@@ -415,7 +433,7 @@ fn summarise(
         }
         if let (Some(o), Place::Whole { start, end, .. }) = (outcome, place)
             && o.ending == Ending::Broken
-            && !report.damage.iter().any(|d| d.bytes.start < *end && d.bytes.end > *start)
+            && !is_known(*start, *end)
         {
             let at = start + 4 * o.words;
             let message = format!("macroblock {index}: plane {} contradicts itself", o.lowest.saturating_sub(1));
@@ -425,11 +443,13 @@ fn summarise(
     let counted = report.intact + report.partial + report.missing;
     let beyond = report.macroblocks.saturating_sub(counted);
     report.missing += beyond;
-    if beyond > 0 && first_bad_level.is_none() {
-        first_bad_level = Some(1);
+    if beyond > 0 {
+        let complete = ends.partition_point(|end| *end <= counted) as u8;
+        let level = header.levels.saturating_sub(complete).max(1);
+        first_bad_level = Some(first_bad_level.map_or(level, |bad| bad.max(level)));
     }
     report.finest_complete_level = match first_bad_level {
-        None => Some(0),
+        None => Some(base),
         Some(bad) if bad >= header.levels => None,
         Some(bad) => Some(bad),
     };
