@@ -248,7 +248,7 @@ class DecodeReport:
     @property
     def finest_complete_level(self, /) -> int | None:
         """
-        The finest level for which every macroblock is intact, or None.
+        The finest level, none finer than the one asked for, of which every macroblock is intact, or None.
         """
     @property
     def format(self, /) -> str:

@@ -447,7 +447,7 @@ impl DecodeReport {
         self.report.repaired
     }
 
-    /// The finest level for which every macroblock is intact, or None.
+    /// The finest level, none finer than the one asked for, of which every macroblock is intact, or None.
     #[getter]
     fn finest_complete_level(&self) -> Option<u8> {
         self.report.finest_complete_level
