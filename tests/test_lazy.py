@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -376,3 +377,13 @@ def test_what_has_no_index(small: dict[str, bytes]) -> None:
         add_index(whole[: len(whole) // 2] + b"\xff\x7f" + whole[len(whole) // 2 + 2 :])
     with pytest.raises(pgfrs.TruncatedError):
         add_index(small["tiled.pgf"][:-100])
+
+
+def test_a_false_length_takes_no_memory(tmp_path: Path) -> None:
+    """A file that says to be a terabyte, and whose header claims a picture to match."""
+    claims = struct.pack("<IIBBBBBBH", 2**32 - 1, 2**32 - 1, 30, 0, 8, 1, 1, 8, 0x1D57)
+    (tmp_path / "huge.pgf").write_bytes(b"PGF\x7e" + struct.pack("<I", 16) + claims + bytes(120))
+    os.truncate(tmp_path / "huge.pgf", 1 << 40)
+    for limits in (pgfrs.Limits(max_pixels=2**63), pgfrs.Limits(max_pixels=2**63, max_bytes=1 << 20)):
+        with pytest.raises(pgfrs.LimitsError, match="memory in bytes"):
+            pgfrs.open(tmp_path / "huge.pgf", limits=limits)

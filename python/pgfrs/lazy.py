@@ -97,14 +97,14 @@ class LazyImage:
         self._lock = threading.RLock()
         self._reader = RangeReader(address, storage_options, cache_bytes)
         self._by_lengths = search == "lengths" or (search == "auto" and self._reader.local)
+        self._map: ByteMap | None = None
         try:
             head = self._read_head()
+            if self.info.format == "pgf" and self.info.levels > 0:
+                self._map = ByteMap(head, self._reader.size, limits=self._limits)
         except BaseException:
             self._reader.close()
             raise
-        self._map: ByteMap | None = None
-        if self.info.format == "pgf" and self.info.levels > 0:
-            self._map = ByteMap(head, self._reader.size)
         self._macroblocks = self._map.macroblocks if self._map else 0
         self._index_wanted = True
         self._head = head if self.info.format == "pgfr" else b""

@@ -1,15 +1,17 @@
 //! `ByteMap`: which bytes of a file a level and a region need.
 
-use pgf::{Error, Rect};
+use pgf::{Error, Limits, Rect};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::arrays::Data;
 use crate::errors;
+use crate::info::PyLimits;
 
 /// Which bytes of a file a level and a region need, for readers that fetch only those; see :func:`pgfrs.open`.
 ///
-/// ``head`` are the first bytes of the file, the whole header among them, ``size`` is the length of the file.
+/// ``head`` are the first bytes of the file, the whole header among them, ``size`` is the length of the file, which with
+/// the header may not announce more macroblocks than ``limits.max_bytes`` has room for.
 #[pyclass(module = "pgfrs", name = "ByteMap")]
 pub struct ByteMap {
     map: pgf::ByteMap,
@@ -43,12 +45,18 @@ fn reading<T>(
 #[pymethods]
 impl ByteMap {
     #[new]
-    #[pyo3(signature = (head: "typing_extensions.Buffer", size, /))]
-    fn new(py: Python<'_>, head: &Bound<'_, PyAny>, size: u64) -> PyResult<Self> {
+    #[pyo3(signature = (head: "typing_extensions.Buffer", size, /, *, limits=None))]
+    fn new(
+        py: Python<'_>,
+        head: &Bound<'_, PyAny>,
+        size: u64,
+        limits: Option<&Bound<'_, PyLimits>>,
+    ) -> PyResult<Self> {
+        let limits = limits.map_or_else(Limits::default, |l| l.get().0);
         let data = Data::extract(head)?;
         let file = pgf::read_header(data.bytes()).map_err(|e| errors::raise(py, &e))?;
         let head = data.bytes()[..file.data_offset].to_vec();
-        Ok(ByteMap { map: pgf::ByteMap::new(file, size).map_err(|e| errors::raise(py, &e))?, head })
+        Ok(ByteMap { map: pgf::ByteMap::with_limits(file, size, &limits).map_err(|e| errors::raise(py, &e))?, head })
     }
 
     /// Macroblocks of the file.
