@@ -53,9 +53,12 @@ class ByteMap:
     """
     Which bytes of a file a level and a region need, for readers that fetch only those; see :func:`pgfrs.open`.
 
-    ``head`` are the first bytes of the file, the whole header among them, ``size`` is the length of the file.
+    ``head`` are the first bytes of the file, the whole header among them, ``size`` is the length of the file, which with
+    the header may not announce more macroblocks than ``limits.max_bytes`` has room for.
     """
-    def __new__(cls, head: typing_extensions.Buffer, size: SupportsIndex, /) -> ByteMap: ...
+    def __new__(
+        cls, head: typing_extensions.Buffer, size: SupportsIndex, /, *, limits: Limits | None = None
+    ) -> ByteMap: ...
     def assemble(
         self,
         level: SupportsIndex,
