@@ -308,6 +308,35 @@ def test_odd_keys_become_names_that_everybody_reads(tmp_path: Path, sink: str) -
     assert written == {f"{name}.pgf" for _, name in ODD_KEYS.values()}
 
 
+@pytest.mark.parametrize("sink", SINKS)
+def test_names_that_are_no_utf_8(tmp_path: Path, sink: str) -> None:
+    """Latin-1 names of files, one of them of a broken file, and a lone surrogate as a key."""
+    (tmp_path / "in").mkdir()
+    for name in (b"caf\xe9.png", b"caf\xe9_x.png", "caf\xe9.png".encode()):
+        photograph().resize((20, 20)).save(os.fsencode(tmp_path / "in") + b"/" + name, "PNG")
+    Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/broken\xff.png")).write_bytes(b"no picture")
+    report = convert(tmp_path / "in", tmp_path / "out", sink=sink, verify=4)
+    assert (report["ok"], report["failed"]) == (3, 1) and not report["verify"]["wrong"]
+    assert len(records(tmp_path / "out")) == 3
+    assert os.fsencode(json.loads((tmp_path / "out/report.json").read_text())["missing"][0]["key"]) == b"broken\xff"
+    for path in (tmp_path / "out").rglob("*.json*"):
+        path.read_text()
+    (tmp_path / "rows.jsonl").write_text(
+        json.dumps({"path": str(SAMPLES / "rocket.jpg"), "key": "\ud800", "caption": "\udce9"})
+    )
+    assert convert(tmp_path / "rows.jsonl", tmp_path / "one", sink=sink, recipe=RECIPE)["ok"] == 1
+    if sink == "tar":
+        with tarfile.open(tmp_path / "out/shard-000000.tar") as archive:
+            names = archive.getnames()
+            assert sorted(name for name in names if name.endswith(".pgf")) == [
+                "caf\xe9.pgf",
+                "caf\ufffd.pgf",
+                "caf\ufffd_x.pgf",
+            ]
+            described = json.load(archive.extractfile("caf\ufffd.json"))  # type: ignore[arg-type]
+            assert os.fsencode(described["pgfrs"]["key"]) == b"caf\xe9"
+
+
 def test_names_with_line_ends_are_on_the_contact_sheet(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     photograph().resize((20, 20)).save(tmp_path / "in" / "two\nlines.png")

@@ -159,7 +159,7 @@ def write_report(folder: Path, plan: Plan, result: dict[str, Any], *, html: bool
     """Write ``report.json`` and, with ``html``, the page."""
     from pgfrs.corpus.files import write_file
 
-    write_file(folder / "report.json", json.dumps(result, indent=1, ensure_ascii=False).encode())
+    write_file(folder / "report.json", json.dumps(result, indent=1).encode())
     if html:
         from pgfrs.corpus.report import write_html
 

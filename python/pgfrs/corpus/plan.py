@@ -186,7 +186,7 @@ def _shards(settings: Settings, listing: Listing, manifest: Path) -> Iterator[di
     start, at, held = 0, 0, 0
     with manifest.open("wb") as file:
         for line in list_rows(settings.source, listing):
-            at += file.write(line.encode("utf-8", "surrogateescape") + b"\n")
+            at += file.write(line.encode() + b"\n")
             held += 1
             if held == settings.shard_size:
                 yield {"rows": held, "segments": [{"manifest": [start, at]}]}

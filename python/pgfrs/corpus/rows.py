@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,9 +98,18 @@ def take_caption(fields: dict[str, Any], column: str | None) -> str | None:
     return text
 
 
+def plain_text(text: str) -> str:
+    """Text that has a place in UTF-8: names of files that are no UTF-8 come with surrogates, which become U+FFFD."""
+    return text if text.isascii() else _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def to_json(value: Any) -> str:
-    """Return one line of JSON; bytes as ``{"base64": ...}``, what else JSON lacks as text. Keys keep their order."""
-    return _ENCODER.encode(value)
+    """Return one line of JSON; bytes as ``{"base64": ...}``, what else JSON lacks as text. Keys keep their order.
+
+    The line is UTF-8 whatever it holds: surrogates, as in names that are no UTF-8, are escaped and come back.
+    """
+    line = _ENCODER.encode(value)
+    return line if line.isascii() or not _SURROGATES.search(line) else _ASCII_ENCODER.encode(value)
 
 
 def _plain(value: Any) -> Any:
@@ -110,4 +120,6 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)
+_ASCII_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_plain)

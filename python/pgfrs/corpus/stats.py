@@ -120,7 +120,7 @@ def write(folder: Path, stats: dict[str, Any]) -> None:
     stats["missing"].sort(key=lambda row: row["row"])
     for name in _COUNTERS:
         stats[name] = dict(sorted(stats[name].items()))
-    write_file(path_of(folder, stats["name"]), json.dumps(stats, indent=1, ensure_ascii=False).encode())
+    write_file(path_of(folder, stats["name"]), json.dumps(stats, indent=1).encode())
 
 
 def load(folder: Path, name: str) -> dict[str, Any] | None:

@@ -191,9 +191,8 @@ def numbers_of(ids: Any) -> NDArray[np.int64]:
     if values is None:
         try:
             values = np.asarray(ids)
-        except (
-            Exception
-        ):  # rows of different lengths, numbers beyond 64 bits, whatever an object's own conversion raises
+        except Exception:
+            # Rows of different lengths, numbers beyond 64 bits, whatever an object's own conversion raises.
             values = None
     if values is None or values.dtype.kind not in "biuf":
         # Text has no numbers, and numpy makes text of what stands beside some.

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pgfrs.corpus.files import WholeFile
-from pgfrs.corpus.rows import Record
+from pgfrs.corpus.rows import Record, plain_text
 
 
 @dataclass(frozen=True)
@@ -92,17 +92,17 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def file_name(key: str, row: int) -> str:
-    """A key from outside as a relative name of a file: it leads out of no folder and holds no control characters.
+    """A key from outside as a relative name of a file in UTF-8: out of no folder, without control characters.
 
     Parts that are too long for file systems are cut; a row whose key has nothing left is called by its number.
     """
-    text = _CONTROL.sub("_", key.replace("\\", "/"))
+    text = _CONTROL.sub("_", plain_text(key).replace("\\", "/"))
     parts = [_shortened(part) for part in PurePosixPath(text).parts if part not in ("/", "//", "..", ".")]
     return "/".join(parts) or str(row)
 
 
 def _shortened(part: str) -> str:
-    data = part.encode("utf-8", "surrogateescape")
+    data = part.encode()
     return part if len(data) <= _LONGEST_PART else data[:_LONGEST_PART].decode("utf-8", "ignore")
 
 

@@ -50,7 +50,7 @@ class _FolderShard(Shard):
         self._hash.update(data)
 
     def close(self) -> None:
-        self._write(_ROWS, "".join(self._rows).encode("utf-8", "surrogateescape"))
+        self._write(_ROWS, "".join(self._rows).encode())
         sync_folder(self._temporary)
 
     @property

@@ -72,7 +72,7 @@ class _IdShard(Shard):
         self._ids.write(ids.tobytes())
         self._lengths.append(len(ids))
         line = {"key": record.key, "nbytes": len(record.data), **record.facts, "fields": record.fields}
-        self._rows.write((to_json(line) + "\n").encode("utf-8", "surrogateescape"))
+        self._rows.write((to_json(line) + "\n").encode())
 
     def _finish(self) -> None:
         self._index.write(self._index_of(np.array(self._lengths, np.int64)))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pgfrs.corpus.files import WholeFile, write_file
-from pgfrs.corpus.rows import FACTS, Record, take_caption, to_json
+from pgfrs.corpus.rows import FACTS, Record, plain_text, take_caption, to_json
 from pgfrs.corpus.sinks.base import Layout, Shard, Sink
 
 #: Columns in MDS's order (by name) with its names of their encodings and their sizes in bytes, None where they vary.
@@ -56,8 +56,8 @@ class _MdsShard(Shard):
         caption = take_caption(fields, self._caption)
         described = fields.pop("json", None)
         fields |= described if isinstance(described, dict) else {}
-        texts = [caption or "", record.key, to_json(fields | {"pgfrs": record.facts})]
-        text, key, metadata = (value.encode("utf-8", "surrogateescape") for value in texts)
+        texts = [plain_text(caption or ""), plain_text(record.key), to_json(fields | {"pgfrs": record.facts})]
+        text, key, metadata = (value.encode() for value in texts)
         sizes = struct.pack("<4I", len(text), len(key), len(metadata), len(record.data))
         height, width = (struct.pack("<q", record.facts[side]) for side in ("height", "width"))
         self._samples.append(sizes + text + height + key + metadata + record.data + width)
@@ -81,7 +81,7 @@ def captions(path: Path) -> Iterator[str]:
     (count,) = struct.unpack_from("<I", shard)
     for at in np.frombuffer(shard, "<u4", count, 4).tolist():
         (length,) = struct.unpack_from("<I", shard, at)
-        yield shard[at + 16 : at + 16 + length].decode("utf-8", "surrogateescape")
+        yield shard[at + 16 : at + 16 + length].decode()
 
 
 class MdsSink(Sink):
@@ -98,7 +98,7 @@ class MdsSink(Sink):
             at = ends[number]
             text, key, metadata, payload = struct.unpack_from("<4I", shard, at)
             at += 16 + text + 8
-            name_of = shard[at : at + key].decode("utf-8", "surrogateescape")
+            name_of = shard[at : at + key].decode()
             at += key
             facts = json.loads(shard[at : at + metadata])["pgfrs"]
             at += metadata

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pgfrs.corpus.files import WholeFile
-from pgfrs.corpus.rows import FACTS, Record, take_caption, to_json
+from pgfrs.corpus.rows import FACTS, Record, plain_text, take_caption, to_json
 from pgfrs.corpus.sinks.base import Layout, Shard, Sink
 
 #: Rows that are held before they are written, and rows of a row group.
@@ -81,9 +81,18 @@ class _ParquetShard(Shard):
         described = fields.pop("json", None)
         caption = take_caption(fields, self._caption)
         data, facts = record.data, record.facts
-        own = [record.key, data, facts.get("width"), facts.get("height"), None if data is None else len(data)]
-        own += [caption, record.status, record.kind or None]
-        own += [record.message or None, *(facts.get(name) for name in FACTS if name not in ("width", "height"))]
+        own = [
+            plain_text(record.key),
+            data,
+            facts.get("width"),
+            facts.get("height"),
+            None if data is None else len(data),
+        ]
+        own += [None if caption is None else plain_text(caption), record.status, record.kind or None]
+        own += [
+            plain_text(record.message) or None,
+            *(facts.get(name) for name in FACTS if name not in ("width", "height")),
+        ]
         if self._own:
             own += [fields.get(name) for name in self._own]
         elif self._schema.names[-1] == "metadata":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pgfrs.corpus.files import WholeFile
-from pgfrs.corpus.rows import Record, caption_text, to_json
+from pgfrs.corpus.rows import Record, caption_text, plain_text, to_json
 from pgfrs.corpus.sinks.base import Layout, Shard, Sink, distinct, file_name
 
 _BLOCK = 512
@@ -86,7 +86,7 @@ def _split(fields: dict[str, Any], caption: str | None) -> tuple[dict[str, bytes
         if name == "json" and isinstance(value, dict):
             described |= value
         elif name == caption and (text := caption_text(value)) is not None:
-            members["txt"] = text.encode("utf-8", "surrogateescape")
+            members["txt"] = plain_text(text).encode()
             if text != value:
                 described[name] = value
         elif name in _CLASSES and isinstance(value, int):
