@@ -46,12 +46,7 @@ fn reading<T>(
 impl ByteMap {
     #[new]
     #[pyo3(signature = (head: "typing_extensions.Buffer", size, /, *, limits=None))]
-    fn new(
-        py: Python<'_>,
-        head: &Bound<'_, PyAny>,
-        size: u64,
-        limits: Option<&Bound<'_, PyLimits>>,
-    ) -> PyResult<Self> {
+    fn new(py: Python<'_>, head: &Bound<'_, PyAny>, size: u64, limits: Option<&Bound<'_, PyLimits>>) -> PyResult<Self> {
         let limits = limits.map_or_else(Limits::default, |l| l.get().0);
         let data = Data::extract(head)?;
         let file = pgf::read_header(data.bytes()).map_err(|e| errors::raise(py, &e))?;
