@@ -600,6 +600,13 @@ class TestIndex:
         assert (tmp_path / "link.pgf").is_symlink()
         assert cat.stat().st_size > before and cat.stat().st_mode & 0o777 == 0o600
 
+    def test_links_in_a_circle(self, cat: Path, tmp_path: Path) -> None:
+        (tmp_path / "one.png").symlink_to(tmp_path / "two.png")
+        (tmp_path / "two.png").symlink_to(tmp_path / "one.png")
+        result = run("decode", cat, "-o", tmp_path / "one.png")
+        assert result.exit_code == 1 and "one.png" in result.stderr
+        assert (tmp_path / "one.png").is_symlink() and (tmp_path / "two.png").is_symlink()
+
 
 class TestProgram:
     def test_help_lists_what_exists(self) -> None:

@@ -52,27 +52,17 @@ def damaged_beginnings(count: int) -> bytes:
 
 def headers(count: int) -> bytes:
     """Many headers of different pictures."""
-
-    def header(width: int, height: int) -> bytes:
-        def number(value: int) -> list[int]:
-            return [value >> shift & 127 for shift in (7, 0)]
-
-        fields = [1, 1, *number(width), *number(height), 0, 0]
-        start = opening()[2:4]
-        fields[:2] = list(start)
-        return bytes([0xFF, 1, *fields, sum(fields) & 127])
-
     whole = opening()[:12]
     found = set()
     out = bytearray()
     for number in range(count):
         piece = bytearray(whole)
-        piece[3], piece[4] = number % 100, number // 100 % 100
-        piece[5] = number // 10000
+        # Width and height, of which the lower seven bits come last.
+        piece[5], piece[6], piece[7] = 8 + number % 100, number // 10000, 8 + number // 100 % 100
         piece[-1] = sum(piece[2:-1]) & 127
         found.add(bytes(piece))
         out += piece
-    assert len(found) == count
+    assert len(found) == count and all(pgfrs.read_info(header).height >= 8 for header in list(found)[:50])
     return bytes(out)
 
 

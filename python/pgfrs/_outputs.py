@@ -59,7 +59,7 @@ def plan(inputs: Sequence[str], output: str | None, renamed: Callable[[str], str
     place beside each input. ``renamed`` gives the file name of a result from that of its input. Raises
     ``click.UsageError`` for several inputs with one target.
     """
-    into = _directory(output)
+    into = directory(output)
     if into is None and output is not None:
         if len(inputs) > 1:
             raise click.UsageError(f"{len(inputs)} inputs need an output directory, but {output!r} is none")
@@ -75,7 +75,8 @@ def plan(inputs: Sequence[str], output: str | None, renamed: Callable[[str], str
     return jobs
 
 
-def _directory(output: str | None) -> Path | None:
+def directory(output: str | None) -> Path | None:
+    """The directory that ``output`` names: an existing one, or one to be made whose name ends with a slash."""
     if output is None or output == STDIO:
         return None
     return Path(output) if output.endswith(("/", os.sep)) or Path(output).is_dir() else None
@@ -99,7 +100,8 @@ def write_whole(path: Path, data: bytes, *, force: bool) -> None:
     """
     refuse_existing(path, force=force)
     if path.is_symlink():
-        path = path.resolve()
+        # Unlike Path.resolve this takes links that lead in a circle for what they are: names that are taken.
+        path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:

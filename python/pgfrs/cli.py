@@ -19,7 +19,7 @@ from PIL import Image
 import pgfrs
 from pgfrs import _describe
 from pgfrs._options import region, size
-from pgfrs._outputs import STDIO, Console, Job, plan, refuse_existing, write_whole
+from pgfrs._outputs import STDIO, Console, Job, directory, plan, refuse_existing, write_whole
 from pgfrs.corpus.command import convert as convert_corpus
 from pgfrs.damage import KINDS, DamageKind, damage_with_record
 from pgfrs.metadata import METADATA_SHARE, pack_metadata, unpack_metadata
@@ -209,7 +209,7 @@ def encode(
 
 def _container_named(output: str | None) -> str | None:
     """The container that the name of an output says, if any; refuses names of other pictures."""
-    if output is None or output == STDIO or output.endswith(("/", os.sep)):
+    if output is None or output == STDIO or directory(output) is not None:
         return None
     suffix = Path(output).suffix.lower()[1:]
     if suffix in ("pgf", "pgfr"):
@@ -309,7 +309,7 @@ def decode(
 def _chosen_format(output: str | None, name: str | None) -> OutputFormat:
     if name is not None:
         return format_for_name(name)
-    if output is None or output == STDIO or output.endswith(("/", os.sep)) or Path(output).is_dir():
+    if output is None or output == STDIO or directory(output) is not None:
         return FORMATS[0]
     try:
         return format_for_name(output)

@@ -278,11 +278,7 @@ def zoom(stream: Any, seed: int, *, block: tuple[int, int] | None = None) -> Sam
     segments = pgfrs.segments(stream)
     inside = [segment for segment in segments if chosen is not None and _address(segment) == chosen]
     level = max((_levels(segment)[0] for segment in inside), default=0)
-    coarse = [
-        s
-        for s in segments
-        if s.kind not in ("planes", "check") or (s.kind == "planes" and _levels(s)[1] > level and level > 0)
-    ]
+    coarse = [s for s in segments if s.kind != "check" and (s.kind != "planes" or _levels(s)[1] > level > 0)]
     address = _marker(stream, inside[0], segments) if inside else b""
     return _sample(
         Part("prefix", False),
