@@ -334,13 +334,14 @@ impl<'a, T: Held + Quantize> Search<'a, T> {
             return self.trial(source, quality, known);
         }
         // At some price all values are zeros.
-        loop {
+        while price < f64::MAX / 4.0 {
             price *= 4.0;
             let trial = self.trial(source, quality, price)?;
             if trial.is_possible() {
                 return Ok(trial);
             }
         }
+        Err(too_noisy())
     }
 
     fn trial(&mut self, source: &Source<T>, quality: u8, price: f64) -> Result<Trial> {
